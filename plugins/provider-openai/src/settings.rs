@@ -1,0 +1,89 @@
+//! What the address and the settings say about the server behind them.
+
+use vale_sdk::{Context, HttpRequest};
+
+/// Whose server it is, where that changes what may be sent. Strict servers refuse unknown fields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Server {
+    OpenAi,
+    OpenRouter,
+    Other,
+}
+
+impl Server {
+    pub(crate) fn of(context: &Context) -> Self {
+        let host = host(&context.text("base_url").unwrap_or_default());
+        let is_under = |domain: &str| {
+            host.strip_suffix(domain)
+                .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+        };
+        if is_under("api.openai.com") || is_under("openai.azure.com") {
+            Self::OpenAi
+        } else if is_under("openrouter.ai") {
+            Self::OpenRouter
+        } else {
+            Self::Other
+        }
+    }
+}
+
+/// How the model's own reasoning goes back to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reasoning {
+    Dropped,
+    /// As text in `reasoning_content`: DeepSeek, Kimi and their like want it in tool rounds.
+    Content,
+    /// As `reasoning_details`, with its signatures: OpenRouter.
+    Details,
+}
+
+impl Reasoning {
+    pub(crate) fn of(context: &Context) -> Self {
+        match context.text("send_reasoning").as_deref() {
+            Some("reasoning_content") => Self::Content,
+            Some("reasoning_details") => Self::Details,
+            Some("never") => Self::Dropped,
+            _ if Server::of(context) == Server::OpenRouter => Self::Details,
+            _ => Self::Dropped,
+        }
+    }
+}
+
+/// The name of the output limit. OpenAI's newer models refuse `max_tokens`; older servers do not
+/// know the other.
+pub(crate) fn max_tokens_field(context: &Context) -> &'static str {
+    match context.text("max_tokens_field").as_deref() {
+        Some("max_tokens") => "max_tokens",
+        Some("max_completion_tokens") => "max_completion_tokens",
+        _ if Server::of(context) == Server::OpenAi => "max_completion_tokens",
+        _ => "max_tokens",
+    }
+}
+
+/// Whether to ask for token counts; a few strict servers refuse the question.
+pub(crate) fn asks_for_usage(context: &Context) -> bool {
+    context.bool("include_usage").unwrap_or(true)
+}
+
+/// Names the organization and project that pay, where they are set.
+pub(crate) fn with_account(context: &Context, mut request: HttpRequest) -> HttpRequest {
+    let headers = [
+        ("organization", "openai-organization"),
+        ("project", "openai-project"),
+    ];
+    for (setting, header) in headers {
+        if let Some(value) = context.text(setting) {
+            request = request.header(header, value);
+        }
+    }
+    request
+}
+
+/// The host of a URL, in lower case. Only a hint: what may be reached is the gate's to judge.
+fn host(url: &str) -> String {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
+    let host = authority.rsplit('@').next().unwrap_or(authority);
+    let host = host.split(':').next().unwrap_or(host);
+    host.to_ascii_lowercase()
+}

@@ -1,0 +1,288 @@
+//! From what is configured to what a call needs: plugin, gate, settings, credentials' presence.
+
+use std::sync::Arc;
+
+use vale_egress::{Caps, Credential, Gate, GateConfig, Origin, Rule, Timeouts};
+use vale_plugins::{
+    Ceiling, CredentialSource, Effective, EffectiveCredential, Grant, HostVars, Manifest,
+    OriginSource, Piece, effective,
+};
+use vale_sandbox::{Ambient, CallContext, CredentialInfo, Engine, LogSink, Plugin};
+use vale_secrets::{Secret, SecretName, Vault};
+use vale_types::{AuthKind, Error, ErrorKind, Failure, NetworkFailure, NetworkKind, ProviderId};
+
+use crate::infer::{Endpoint, Ensure, InferActor};
+use crate::network::Network;
+use crate::plugins_actor::{Load, PluginsActor};
+use crate::settings::ProviderSettings;
+use crate::supervise::Child;
+
+/// What a provider's actor is wired to.
+pub(crate) struct Wiring {
+    pub(crate) id: ProviderId,
+    pub(crate) settings: ProviderSettings,
+    pub(crate) built_in: bool,
+    pub(crate) plugins: Child<PluginsActor>,
+    pub(crate) infer: Child<InferActor>,
+    pub(crate) engine: Engine,
+    pub(crate) vault: Arc<Vault>,
+    pub(crate) network: Arc<Network>,
+}
+
+/// Everything that calls of one provider share. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Prepared(Arc<Parts>);
+
+struct Parts {
+    plugin: Plugin,
+    gate: Arc<Gate>,
+    settings_json: String,
+    credentials: Vec<CredentialInfo>,
+    limits: vale_types::Limits,
+    /// The life of the model process that this was prepared for; none = needs none.
+    infer_life: Option<u64>,
+}
+
+impl Prepared {
+    pub(crate) fn plugin(&self) -> &Plugin {
+        &self.0.plugin
+    }
+
+    pub(crate) fn context(&self, log: Arc<dyn LogSink>, ambient: Arc<dyn Ambient>) -> CallContext {
+        CallContext {
+            gate: Arc::clone(&self.0.gate),
+            settings_json: self.0.settings_json.clone(),
+            credentials: self.0.credentials.clone(),
+            limits: self.0.limits,
+            log,
+            ambient,
+        }
+    }
+
+    /// Refuses a call that would come back as 401 anyway.
+    pub(crate) fn require_credentials(&self) -> Result<(), Failure> {
+        let missing = self
+            .0
+            .credentials
+            .iter()
+            .find(|info| info.required && !info.present);
+        match missing {
+            None => Ok(()),
+            Some(info) => Err(Error::new(
+                ErrorKind::Auth(AuthKind::Missing),
+                format!("the credential “{}” is not set", info.name),
+            )
+            .into()),
+        }
+    }
+}
+
+impl Wiring {
+    /// What calls need, from `kept` while that is still right.
+    pub(crate) async fn prepare(&self, kept: Option<Prepared>) -> Result<Prepared, Failure> {
+        let loaded = self
+            .plugins
+            .call(Load(self.settings.plugin.clone()))
+            .await??;
+        let manifest = &loaded.installed.manifest;
+        let infer = if needs_infer(manifest) {
+            Some(
+                self.infer
+                    .call(Ensure)
+                    .await?
+                    .map_err(|error| not_running(&error.to_string()))?,
+            )
+        } else {
+            None
+        };
+        let life = infer.as_ref().map(|endpoint| endpoint.life);
+        if let Some(kept) = kept
+            && kept.0.infer_life == life
+        {
+            return Ok(kept);
+        }
+        let host = HostVars {
+            infer: infer.as_ref().map(|endpoint| endpoint.url.clone()),
+        };
+        let resolved = manifest
+            .resolve(&self.settings.settings, &host)
+            .map_err(|error| misconfigured(&error.to_string()))?;
+        let grant = Grant {
+            built_in: self.built_in,
+            ..self.settings.grant.clone()
+        };
+        let effective = effective(&resolved, &grant, &Ceiling::default());
+        if effective.rules.is_empty()
+            && let Some(dropped) = effective.dropped.first()
+        {
+            return Err(not_granted(&dropped.to_string()));
+        }
+        let secrets = self.secrets(&effective, infer.as_ref()).await?;
+        let credentials = credential_infos(&effective, &secrets);
+        let config = self.gate_config(&effective, secrets)?;
+        let gate = Gate::new(config).map_err(|error| misconfigured(&error.to_string()))?;
+        let settings_json =
+            serde_json::to_string(&resolved.settings).unwrap_or_else(|_| "{}".to_owned());
+        Ok(Prepared(Arc::new(Parts {
+            plugin: loaded.plugin,
+            gate: Arc::new(gate),
+            settings_json,
+            credentials,
+            limits: effective.limits,
+            infer_life: life,
+        })))
+    }
+
+    /// The value of each effective credential, where there is one.
+    async fn secrets(
+        &self,
+        effective: &Effective,
+        infer: Option<&Endpoint>,
+    ) -> Result<Vec<Option<Secret>>, Failure> {
+        let mut secrets = Vec::with_capacity(effective.credentials.len());
+        for (index, credential) in effective.credentials.iter().enumerate() {
+            secrets.push(match credential.source {
+                CredentialSource::HostInfer => infer.map(|endpoint| endpoint.token.duplicate()),
+                CredentialSource::Person => {
+                    let name = secret_name(&self.id, &credential.name, index == 0)?;
+                    let vault = Arc::clone(&self.vault);
+                    let found = self
+                        .engine
+                        .runtime()
+                        .spawn_blocking(move || vault.get(&name))
+                        .await;
+                    found
+                        .map_err(|error| misconfigured(&error.to_string()))?
+                        .map_err(|error| misconfigured(&error.to_string()))?
+                        .map(|(secret, _source)| secret)
+                }
+            });
+        }
+        Ok(secrets)
+    }
+
+    fn gate_config(
+        &self,
+        effective: &Effective,
+        secrets: Vec<Option<Secret>>,
+    ) -> Result<GateConfig, Failure> {
+        let bad = |error: vale_egress::ConfigError| misconfigured(&error.to_string());
+        let mut config = GateConfig::new(self.settings.plugin.as_str());
+        for rule in &effective.rules {
+            config.rules.push(Rule {
+                origin: Origin::parse(rule.origin.as_str()).map_err(bad)?,
+                methods: rule
+                    .methods
+                    .iter()
+                    .map(|method| method.as_str().to_owned())
+                    .collect(),
+                path_prefixes: rule.path_prefixes.clone(),
+                local_server: rule.local_server,
+            });
+        }
+        for (credential, secret) in effective.credentials.iter().zip(secrets) {
+            let mut origins = Vec::with_capacity(credential.origins.len());
+            for place in &credential.origins {
+                origins.push(Origin::parse(place.origin.as_str()).map_err(bad)?);
+            }
+            config.credentials.push(Credential {
+                name: credential.name.clone(),
+                header: credential
+                    .header
+                    .parse()
+                    .map_err(|_| misconfigured("a credential's header is no header name"))?,
+                template: credential.template.clone(),
+                origins,
+                required: is_required(effective, credential),
+                secret,
+            });
+        }
+        config.caps = Caps {
+            response_bytes: effective.limits.response_mib.saturating_mul(1 << 20),
+            ..Caps::default()
+        };
+        config.timeouts = Timeouts {
+            total: std::time::Duration::from_secs(effective.limits.wall_s),
+            ..Timeouts::default()
+        };
+        config.proxy = self.network.proxy.clone();
+        config.extra_roots = self.network.extra_roots.clone();
+        config.blobs = Some(Arc::new(self.network.blobs.clone()));
+        Ok(config)
+    }
+}
+
+/// Whether this provider talks to the embedded model.
+fn needs_infer(manifest: &Manifest) -> bool {
+    manifest
+        .egress
+        .iter()
+        .flat_map(|egress| egress.origin.pieces())
+        .any(|piece| matches!(piece, Piece::HostInfer))
+        || manifest
+            .credentials
+            .iter()
+            .any(|credential| credential.source == CredentialSource::HostInfer)
+}
+
+/// A local server that the person typed may need no key, whatever the manifest says of the
+/// plugin's usual address.
+fn is_required(effective: &Effective, credential: &EffectiveCredential) -> bool {
+    let typed_local = |origin| {
+        effective.rules.iter().any(|rule| {
+            rule.origin == origin
+                && rule.local_server
+                && matches!(rule.source, OriginSource::Setting { .. })
+        })
+    };
+    credential.required
+        && !credential
+            .origins
+            .iter()
+            .all(|place| typed_local(place.origin.clone()))
+}
+
+fn credential_infos(effective: &Effective, secrets: &[Option<Secret>]) -> Vec<CredentialInfo> {
+    let pairs = effective.credentials.iter().zip(secrets);
+    pairs
+        .map(|(credential, secret)| CredentialInfo {
+            name: credential.name.clone(),
+            present: secret.is_some(),
+            required: is_required(effective, credential),
+        })
+        .collect()
+}
+
+/// The name under which a provider's credential is kept. The environment gives the first one.
+pub(crate) fn secret_name(
+    provider: &ProviderId,
+    credential: &str,
+    first: bool,
+) -> Result<SecretName, Failure> {
+    let name = if first {
+        SecretName::first(provider.as_str(), credential)
+    } else {
+        SecretName::further(provider.as_str(), credential)
+    };
+    name.map_err(|error| misconfigured(&error.to_string()))
+}
+
+fn misconfigured(what: &str) -> Failure {
+    Error::new(ErrorKind::InvalidRequest(Some("settings".to_owned())), what).into()
+}
+
+fn not_running(what: &str) -> Failure {
+    let kind = NetworkFailure {
+        kind: NetworkKind::Connect,
+        request_sent: false,
+    };
+    Error::new(ErrorKind::Network(kind), what).into()
+}
+
+fn not_granted(what: &str) -> Failure {
+    let kind = NetworkFailure {
+        kind: NetworkKind::DeniedByPolicy,
+        request_sent: false,
+    };
+    Error::new(ErrorKind::Network(kind), what).into()
+}

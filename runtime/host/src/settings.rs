@@ -1,0 +1,391 @@
+//! `config.toml`: what the person chose. Read whole, checked whole; edits keep comments.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use url::Url;
+use vale_plugins::Grant;
+use vale_types::{ModelRef, PluginId, ProviderId};
+
+/// Largest `config.toml` that is read, bytes.
+const MAX_SETTINGS: u64 = 1 << 20;
+
+/// Everything in `config.toml`. Missing keys have their defaults.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// The model of a chat that names none, `provider/model`.
+    pub default_model: Option<ModelRef>,
+    /// The embedded local model.
+    pub inference: InferenceSettings,
+    /// Where keys are kept.
+    pub keys: KeySettings,
+    /// The way to the network.
+    pub network: NetworkSettings,
+    /// Configured providers by id.
+    pub providers: BTreeMap<ProviderId, ProviderSettings>,
+}
+
+/// `[inference]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct InferenceSettings {
+    /// A GGUF file, or an https address of one; none = the model that came with the program.
+    pub model: Option<String>,
+    /// SHA-256 of the file, hex; needed when `model` is an address.
+    pub sha256: Option<String>,
+    /// Threads; none = one less than the physical cores.
+    pub threads: Option<u32>,
+    /// Tokens of context; none = what the model was trained for.
+    pub context: Option<u32>,
+    /// Seconds after which an idle model leaves memory; 0 = never.
+    pub unload_after_s: u32,
+}
+
+impl Default for InferenceSettings {
+    fn default() -> Self {
+        Self {
+            model: None,
+            sha256: None,
+            threads: None,
+            context: None,
+            unload_after_s: 300,
+        }
+    }
+}
+
+/// `[keys]`
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct KeySettings {
+    /// Which store.
+    pub store: KeyStore,
+}
+
+/// A place for keys.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum KeyStore {
+    /// The operating system's keyring.
+    #[default]
+    Keyring,
+    /// A file sealed by a passphrase, by explicit choice.
+    File,
+}
+
+/// `[network]`
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NetworkSettings {
+    /// A proxy for everything but local servers.
+    pub proxy: Option<Url>,
+    /// PEM files of certificate authorities beside the system's own.
+    pub ca_files: Vec<PathBuf>,
+}
+
+/// `[providers.<id>]`
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProviderSettings {
+    /// The plugin that answers.
+    pub plugin: PluginId,
+    /// Values for the plugin's own settings.
+    #[serde(default)]
+    pub settings: Map<String, Value>,
+    /// What the person agreed to.
+    #[serde(default)]
+    pub grant: Grant,
+}
+
+/// Why settings could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// The file cannot be read.
+    #[error("the settings in {path} cannot be read: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file is too large to be settings.
+    #[error("{path} is larger than 1 MiB, so it is not read as settings; move it away")]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file is not what it should be.
+    #[error("the settings in {path} have a mistake, and nothing was changed:\n{problem}")]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// Line, column and reason, as the parser draws them.
+        problem: String,
+    },
+    /// The file cannot be written; the old one is untouched.
+    #[error("the settings in {path} could not be saved, and the old ones are untouched: {source}")]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A provider of that name exists or does not.
+    #[error("{0}")]
+    Provider(String),
+}
+
+impl Settings {
+    /// Reads the file; no file means defaults.
+    ///
+    /// # Errors
+    /// With the line and column of the mistake.
+    pub fn load(path: &Path) -> Result<Self, SettingsError> {
+        match read(path)? {
+            Some(text) => Self::parse(path, &text),
+            None => Ok(Self::default()),
+        }
+    }
+
+    fn parse(path: &Path, text: &str) -> Result<Self, SettingsError> {
+        toml::from_str(text).map_err(|error| SettingsError::Invalid {
+            path: path.to_owned(),
+            problem: error.to_string().trim_end().to_owned(),
+        })
+    }
+}
+
+fn read(path: &Path) -> Result<Option<String>, SettingsError> {
+    let failed = |source| SettingsError::Read {
+        path: path.to_owned(),
+        source,
+    };
+    match fs::metadata(path) {
+        Ok(found) if found.len() > MAX_SETTINGS => {
+            return Err(SettingsError::TooLarge {
+                path: path.to_owned(),
+            });
+        }
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed(error)),
+    }
+    fs::read_to_string(path).map(Some).map_err(failed)
+}
+
+/// A change to `config.toml` that leaves comments and order alone.
+#[derive(Debug)]
+pub struct SettingsEdit {
+    path: PathBuf,
+    document: toml_edit::DocumentMut,
+}
+
+impl SettingsEdit {
+    /// Opens the file for a change. A file with a mistake is not changed.
+    ///
+    /// # Errors
+    /// As [`Settings::load`].
+    pub fn open(path: &Path) -> Result<Self, SettingsError> {
+        let text = read(path)?.unwrap_or_default();
+        Settings::parse(path, &text)?;
+        let document =
+            text.parse()
+                .map_err(|error: toml_edit::TomlError| SettingsError::Invalid {
+                    path: path.to_owned(),
+                    problem: error.to_string(),
+                })?;
+        Ok(Self {
+            path: path.to_owned(),
+            document,
+        })
+    }
+
+    /// Adds a provider.
+    ///
+    /// # Errors
+    /// When one of that name exists.
+    pub fn add_provider(
+        &mut self,
+        id: &ProviderId,
+        provider: &ProviderSettings,
+    ) -> Result<(), SettingsError> {
+        let providers = self
+            .document
+            .entry("providers")
+            .or_insert_with(|| {
+                let mut table = toml_edit::Table::new();
+                table.set_implicit(true);
+                toml_edit::Item::Table(table)
+            })
+            .as_table_mut()
+            .ok_or_else(|| SettingsError::Provider("`providers` is not a table".to_owned()))?;
+        if providers.contains_key(id.as_str()) {
+            return Err(SettingsError::Provider(format!(
+                "there is a provider “{id}” already; choose another name, or remove it first with `valechat provider remove {id}`"
+            )));
+        }
+        let mut table = toml_edit::Table::new();
+        table.insert("plugin", toml_edit::value(provider.plugin.as_str()));
+        if !provider.settings.is_empty() {
+            let mut settings = toml_edit::Table::new();
+            for (name, value) in &provider.settings {
+                if let Some(value) = toml_value(value) {
+                    settings.insert(name, toml_edit::Item::Value(value));
+                }
+            }
+            table.insert("settings", toml_edit::Item::Table(settings));
+        }
+        let grant = serde_json::to_value(&provider.grant).unwrap_or_default();
+        if let (true, Value::Object(grant)) = (provider.grant != Grant::default(), grant) {
+            let mut granted = toml_edit::Table::new();
+            for (name, value) in &grant {
+                let empty = value.as_array().is_some_and(Vec::is_empty)
+                    || value
+                        .as_object()
+                        .is_some_and(|object| object.values().all(Value::is_null));
+                if let (false, Some(value)) = (empty, toml_value(value)) {
+                    granted.insert(name, toml_edit::Item::Value(value));
+                }
+            }
+            table.insert("grant", toml_edit::Item::Table(granted));
+        }
+        providers.insert(id.as_str(), toml_edit::Item::Table(table));
+        Ok(())
+    }
+
+    /// Removes a provider; false when there is none of that name.
+    pub fn remove_provider(&mut self, id: &ProviderId) -> bool {
+        self.document
+            .get_mut("providers")
+            .and_then(toml_edit::Item::as_table_mut)
+            .and_then(|providers| providers.remove(id.as_str()))
+            .is_some()
+    }
+
+    /// Chooses where keys are kept.
+    pub fn set_key_store(&mut self, store: KeyStore) {
+        let name = match store {
+            KeyStore::Keyring => "keyring",
+            KeyStore::File => "file",
+        };
+        self.document["keys"]["store"] = toml_edit::value(name);
+    }
+
+    /// Writes the file: aside, synced, then renamed. The old one stays whole whatever happens.
+    ///
+    /// # Errors
+    /// When the disk is full or the folder cannot be written.
+    pub fn save(self) -> Result<Settings, SettingsError> {
+        let text = self.document.to_string();
+        let settings = Settings::parse(&self.path, &text)?;
+        let failed = |source| SettingsError::Write {
+            path: self.path.clone(),
+            source,
+        };
+        let folder = self.path.parent().unwrap_or(Path::new("."));
+        fs::create_dir_all(folder).map_err(failed)?;
+        let aside = self
+            .path
+            .with_extension(format!("{}.tmp", std::process::id()));
+        let written = fs::File::create(&aside)
+            .and_then(|mut file| {
+                file.write_all(text.as_bytes())?;
+                file.sync_all()
+            })
+            .and_then(|()| fs::rename(&aside, &self.path));
+        if let Err(error) = written {
+            let _ = fs::remove_file(&aside);
+            return Err(failed(error));
+        }
+        Ok(settings)
+    }
+}
+
+fn toml_value(value: &Value) -> Option<toml_edit::Value> {
+    Some(match value {
+        Value::Null => return None,
+        Value::Bool(flag) => (*flag).into(),
+        Value::Number(number) => match number.as_i64() {
+            Some(whole) => whole.into(),
+            None => number.as_f64()?.into(),
+        },
+        Value::String(text) => text.as_str().into(),
+        Value::Array(items) => {
+            toml_edit::Value::Array(items.iter().filter_map(toml_value).collect())
+        }
+        Value::Object(fields) => {
+            let mut table = toml_edit::InlineTable::new();
+            for (name, value) in fields {
+                if let Some(value) = toml_value(value) {
+                    table.insert(name, value);
+                }
+            }
+            toml_edit::Value::InlineTable(table)
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lan_server() -> ProviderSettings {
+        ProviderSettings {
+            plugin: "openai".parse().unwrap(),
+            settings: Map::from_iter([("base_url".into(), "http://127.0.0.1:8081/v1".into())]),
+            grant: Grant {
+                local_server: Some("http://127.0.0.1:8081".parse().unwrap()),
+                ..Grant::default()
+            },
+        }
+    }
+
+    #[test]
+    fn an_edit_keeps_comments_and_reads_back_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.toml");
+        fs::write(&path, "# mine\ndefault_model = \"local/smol\" # small\n").unwrap();
+        let mut edit = SettingsEdit::open(&path).unwrap();
+        edit.add_provider(&"lan".parse().unwrap(), &lan_server())
+            .unwrap();
+        edit.set_key_store(KeyStore::File);
+        let settings = edit.save().unwrap();
+        assert_eq!(settings.providers[&"lan".parse().unwrap()], lan_server());
+        assert_eq!(settings, Settings::load(&path).unwrap());
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(
+            text.starts_with("# mine\ndefault_model = \"local/smol\" # small\n"),
+            "{text}"
+        );
+
+        let mut edit = SettingsEdit::open(&path).unwrap();
+        assert!(
+            edit.add_provider(&"lan".parse().unwrap(), &lan_server())
+                .is_err()
+        );
+        assert!(edit.remove_provider(&"lan".parse().unwrap()));
+        assert!(!edit.remove_provider(&"lan".parse().unwrap()));
+        assert!(edit.save().unwrap().providers.is_empty());
+    }
+
+    #[test]
+    fn a_mistake_is_named_by_line_and_the_file_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.toml");
+        for (text, words) in [
+            ("default_model = ", "line 1"),
+            ("[providers.x]\nplugin = \"../evil\"", "not valid"),
+            ("colour = 1", "colour"),
+            ("default_model = \"nomodel\"", "provider/model"),
+        ] {
+            fs::write(&path, text).unwrap();
+            let error = SettingsEdit::open(&path).unwrap_err().to_string();
+            assert!(error.contains(words), "{error}");
+            assert_eq!(fs::read_to_string(&path).unwrap(), text);
+        }
+    }
+}

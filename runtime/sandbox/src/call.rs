@@ -1,0 +1,344 @@
+//! One call of one plugin: a fresh store, a task of its own, and a terminal value in every case.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::PollSender;
+use tokio_util::task::AbortOnDropHandle;
+use vale_types::{Event, Failure, Fault, FaultClass, Finish, Model, ProviderInfo, Request};
+use wasmtime::component::{FutureConsumer, Source, StreamConsumer, StreamResult};
+use wasmtime::{Store, StoreContextMut, UpdateDeadline};
+
+use crate::context::CallContext;
+use crate::cpu::Metered;
+use crate::load::Plugin;
+use crate::protocol::Protocol;
+use crate::state::State;
+use crate::v0_1;
+
+/// Batches that wait between guest and reader; then the guest waits, and the upstream with it.
+const BATCHES: usize = 32;
+
+/// What comes out of a [`Call`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum Step {
+    /// What the guest wrote at once: one network read's worth.
+    Events(Vec<Event>),
+    /// The one terminal value, and the last step.
+    End(Result<Finish, Failure>),
+}
+
+/// A completion under way. Dropping it cancels the guest and closes its connections.
+#[derive(Debug)]
+pub struct Call {
+    steps: mpsc::Receiver<Step>,
+    task: AbortOnDropHandle<()>,
+    ended: bool,
+}
+
+impl Call {
+    /// The next step; `None` after the end.
+    pub async fn next(&mut self) -> Option<Step> {
+        if self.ended {
+            return None;
+        }
+        let step = self.steps.recv().await.unwrap_or_else(|| {
+            // The task ended without a word: it was aborted or it panicked.
+            Step::End(Err(Fault::new(
+                FaultClass::Trap,
+                "the call ended unexpectedly",
+            )
+            .into()))
+        });
+        if matches!(step, Step::End(_)) {
+            self.ended = true;
+            self.task.abort();
+        }
+        Some(step)
+    }
+}
+
+/// A guest's work in its store: the outer error is a trap.
+type Work<'a, T> = BoxFuture<'a, wasmtime::Result<Result<T, Failure>>>;
+
+impl Plugin {
+    /// Starts one completion on the engine's own threads.
+    #[must_use]
+    pub fn complete(&self, context: CallContext, request: &Request) -> Call {
+        let (sender, steps) = mpsc::channel(BATCHES);
+        let plugin = self.clone();
+        let request = v0_1::request(request);
+        let task = self.engine().runtime().spawn(async move {
+            let events = sender.clone();
+            let end = plugin
+                .guarded(context, |store, guest| {
+                    Box::pin(complete(store, guest, request, events))
+                })
+                .await;
+            // The reader may be gone: then nobody waits for the end.
+            let _ = sender.send(Step::End(end)).await;
+        });
+        Call {
+            steps,
+            task: AbortOnDropHandle::new(task),
+            ended: false,
+        }
+    }
+
+    /// Asks the plugin for its models.
+    ///
+    /// # Errors
+    /// The upstream's failure, or the plugin's fault.
+    pub async fn list_models(&self, context: CallContext) -> Result<Vec<Model>, Failure> {
+        self.spawned(context, |store, guest| {
+            Box::pin(async move {
+                let provider = guest.valechat_provider_provider();
+                let answer = store
+                    .run_concurrent(async |accessor| provider.call_list_models(accessor).await)
+                    .await??;
+                Ok(answer
+                    .map(|models| models.into_iter().map(v0_1::model).collect())
+                    .map_err(|error| v0_1::error(error).into()))
+            })
+        })
+        .await
+    }
+
+    /// Asks the plugin for its name and page.
+    ///
+    /// # Errors
+    /// The plugin's fault.
+    pub async fn describe(&self, context: CallContext) -> Result<ProviderInfo, Failure> {
+        self.spawned(context, |store, guest| {
+            Box::pin(async move {
+                let info = guest
+                    .valechat_provider_provider()
+                    .call_describe(store)
+                    .await?;
+                Ok(Ok(v0_1::provider_info(info)))
+            })
+        })
+        .await
+    }
+
+    /// [`Self::guarded`] on the engine's threads; dropping the future cancels the guest.
+    async fn spawned<T, F>(&self, context: CallContext, work: F) -> Result<T, Failure>
+    where
+        T: Send + 'static,
+        F: for<'a> FnOnce(&'a mut Store<State>, v0_1::ProviderPlugin) -> Work<'a, T>
+            + Send
+            + 'static,
+    {
+        let plugin = self.clone();
+        let task = self
+            .engine()
+            .runtime()
+            .spawn(async move { plugin.guarded(context, work).await });
+        AbortOnDropHandle::new(task).await.unwrap_or_else(|_| {
+            Err(Fault::new(FaultClass::Trap, "the call ended unexpectedly").into())
+        })
+    }
+
+    /// Runs `work` in a fresh store under the call's limits. Every way out of it is a value.
+    async fn guarded<T, F>(&self, context: CallContext, work: F) -> Result<T, Failure>
+    where
+        F: for<'a> FnOnce(&'a mut Store<State>, v0_1::ProviderPlugin) -> Work<'a, T>,
+    {
+        let wall = Duration::from_secs(context.limits.wall_s);
+        let state = State::new(context);
+        let (first_fault, gate, cpu) = (state.fault.clone(), state.gate.clone(), state.cpu.clone());
+        let _ticking = self.engine().ticking();
+        let mut store = Store::new(self.engine().wasm(), state);
+        store.limiter(|state| state);
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_callback(|context| {
+            context.data().check_cpu()?;
+            Ok(UpdateDeadline::Yield(1))
+        });
+        let run = Metered::new(
+            async {
+                let guest = self.provider().instantiate_async(&mut store).await?;
+                work(&mut store, guest).await
+            },
+            cpu,
+        );
+        // Around the whole run: a timeout inside `run_concurrent` does not fire reliably
+        // (wasmtime#11869).
+        let outcome = tokio::time::timeout(wall, run).await;
+        if let Some(violation) = gate.violation() {
+            return Err(Fault::new(FaultClass::SecretLeak, violation.to_string()).into());
+        }
+        if let Some(fault) = first_fault.get() {
+            return Err(fault.into());
+        }
+        match outcome {
+            Ok(Ok(result)) => result,
+            Ok(Err(error)) => Err(trap(&error).into()),
+            Err(_) => Err(Fault::new(
+                FaultClass::WallLimit,
+                format!("it took longer than {} s (limit wall_s)", wall.as_secs()),
+            )
+            .into()),
+        }
+    }
+}
+
+/// The class of an error that ended the guest without a fault of ours.
+fn trap(error: &wasmtime::Error) -> Fault {
+    match error.downcast_ref::<Fault>() {
+        Some(fault) => fault.clone(),
+        None => Fault::new(FaultClass::Trap, innermost(error)),
+    }
+}
+
+/// The cause without wasmtime's backtrace, which means nothing to a person.
+fn innermost(error: &wasmtime::Error) -> String {
+    error
+        .chain()
+        .last()
+        .map_or_else(|| error.to_string(), ToString::to_string)
+}
+
+async fn complete(
+    store: &mut Store<State>,
+    guest: v0_1::ProviderPlugin,
+    request: v0_1::Request,
+    events: mpsc::Sender<Step>,
+) -> wasmtime::Result<Result<Finish, Failure>> {
+    let protocol = Arc::new(Mutex::new(Protocol::new(&store.data().context.limits)));
+    let (terminal, terminated) = oneshot::channel();
+    let (open, closed) = oneshot::channel();
+    let events = EventConsumer {
+        steps: PollSender::new(events),
+        protocol: Arc::clone(&protocol),
+        _open: open,
+    };
+    let terminal = TerminalConsumer {
+        terminal: Some(terminal),
+        protocol,
+    };
+    store
+        .run_concurrent(async move |accessor| {
+            let provider = guest.valechat_provider_provider();
+            let (stream, future) = match provider.call_complete(accessor, request).await? {
+                Ok(answer) => answer,
+                Err(error) => return Ok(Err(v0_1::error(error).into())),
+            };
+            accessor.with(|mut access| {
+                stream.pipe(&mut access, events)?;
+                future.pipe(&mut access, terminal)
+            })?;
+            let Ok(end) = terminated.await else {
+                let fault = Fault::new(FaultClass::Protocol, "it ended without a terminal value");
+                return Ok(Err(fault.into()));
+            };
+            // Ends with an error when the guest closes the stream, which is what is awaited.
+            let _: Result<(), _> = closed.await;
+            Ok(end)
+        })
+        .await?
+}
+
+/// Events read from the guest at once. wasmtime's fuel for one host call caps their bytes.
+const BATCH: usize = 256;
+
+/// The reading end of the guest's event stream.
+struct EventConsumer {
+    steps: PollSender<Step>,
+    protocol: Arc<Mutex<Protocol>>,
+    /// Dropped with the consumer, which says that the guest closed the stream.
+    _open: oneshot::Sender<()>,
+}
+
+impl StreamConsumer<State> for EventConsumer {
+    type Item = v0_1::Event;
+
+    fn poll_consume(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        mut store: StoreContextMut<'_, State>,
+        mut source: Source<'_, v0_1::Event>,
+        finish: bool,
+    ) -> Poll<wasmtime::Result<StreamResult>> {
+        match self.steps.poll_reserve(cx) {
+            Poll::Ready(Ok(())) => {}
+            Poll::Ready(Err(_)) => return Poll::Ready(Ok(StreamResult::Dropped)),
+            Poll::Pending if finish => return Poll::Ready(Ok(StreamResult::Cancelled)),
+            Poll::Pending => return Poll::Pending,
+        }
+        let waiting = source.remaining(&mut store);
+        if waiting == 0 {
+            return Poll::Ready(Ok(StreamResult::Completed));
+        }
+        let mut raw = Vec::with_capacity(waiting.min(BATCH));
+        source.read(&mut store, &mut raw)?;
+        let mut batch = Vec::with_capacity(raw.len());
+        let mut judged = Ok(());
+        {
+            let mut protocol = self.protocol.lock().unwrap_or_else(PoisonError::into_inner);
+            for event in raw {
+                let event = v0_1::event(event);
+                judged = protocol.event(&event);
+                if judged.is_err() {
+                    break;
+                }
+                batch.push(event);
+            }
+        }
+        // What came before a broken rule has been received, and is kept.
+        if !batch.is_empty() && self.steps.send_item(Step::Events(batch)).is_err() {
+            return Poll::Ready(Ok(StreamResult::Dropped));
+        }
+        match judged {
+            Ok(()) => Poll::Ready(Ok(StreamResult::Completed)),
+            Err(fault) => Poll::Ready(Err(store.data().fail(fault.class, fault.detail))),
+        }
+    }
+}
+
+/// The reading end of the guest's terminal value.
+struct TerminalConsumer {
+    terminal: Option<oneshot::Sender<Result<Finish, Failure>>>,
+    protocol: Arc<Mutex<Protocol>>,
+}
+
+impl FutureConsumer<State> for TerminalConsumer {
+    type Item = Result<v0_1::Finish, v0_1::Error>;
+
+    fn poll_consume(
+        mut self: Pin<&mut Self>,
+        _cx: &mut Context<'_>,
+        mut store: StoreContextMut<'_, State>,
+        mut source: Source<'_, Self::Item>,
+        _finish: bool,
+    ) -> Poll<wasmtime::Result<()>> {
+        let mut value = None;
+        source.read(&mut store, &mut value)?;
+        let Some(value) = value else {
+            return Poll::Ready(Ok(()));
+        };
+        let end = match value {
+            Ok(finish) => Ok(v0_1::finish(finish)),
+            Err(error) => Err(Failure::Error(v0_1::error(error))),
+        };
+        let judged = {
+            let mut protocol = self.protocol.lock().unwrap_or_else(PoisonError::into_inner);
+            match &end {
+                Ok(finish) => protocol.finish(finish),
+                Err(_) => protocol.terminal(),
+            }
+        };
+        if let Err(fault) = judged {
+            return Poll::Ready(Err(store.data().fail(fault.class, fault.detail)));
+        }
+        if let Some(terminal) = self.terminal.take() {
+            // The run is over: then so is the wait for its end.
+            let _ = terminal.send(end);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
