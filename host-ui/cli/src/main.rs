@@ -1,2 +1,134 @@
-//! Skeleton.
-fn main() {}
+//! `valechat`: the terminal face of ValeChat.
+//!
+//! Parses the command, calls `vale-api` and draws what comes back: text for people, JSON for
+//! programs, and the exit codes that `--help` lists. It must not know plugins' insides, HTTP or
+//! where keys lie.
+
+mod args;
+mod ask;
+mod chat;
+mod exit;
+mod keys;
+mod manage;
+mod message;
+mod out;
+mod plugins;
+mod repl;
+mod table;
+mod text;
+
+use std::process::ExitCode;
+
+use clap::{ColorChoice, CommandFactory as _, FromArgMatches as _};
+use vale_api::{Api, ApiError, ApiErrorKind, Ask, Paths};
+
+use crate::args::{Cli, Command, Global};
+use crate::exit::Stop;
+use crate::out::Out;
+
+fn main() -> ExitCode {
+    let cli = match parse() {
+        Ok(cli) => cli,
+        Err(code) => return ExitCode::from(code),
+    };
+    let out = Out::new(&cli.global);
+    let stopped = match run(cli, out) {
+        Ok(()) => return ExitCode::SUCCESS,
+        Err(stopped) => stopped,
+    };
+    ExitCode::from(match stopped {
+        Stop::NoReader => 0,
+        Stop::Told(code) => code,
+        Stop::Error(error) => {
+            // Where the error itself cannot be written there is nobody left to tell.
+            let _ = out.error(&error);
+            exit::code(error.kind)
+        }
+    })
+}
+
+/// The command, or the exit code after help or a usage error was printed.
+fn parse() -> Result<Cli, u8> {
+    let before: Vec<_> = std::env::args_os().collect();
+    let has = |flag: &str| before.iter().any(|arg| arg == flag);
+    let color = before.windows(2).find_map(|pair| match pair {
+        [flag, when] if flag == "--color" => Some(when == "never"),
+        _ => None,
+    });
+    let choice = if has("--color=never") || color == Some(true) {
+        ColorChoice::Never
+    } else {
+        ColorChoice::Auto
+    };
+    let parsed = Cli::command()
+        .color(choice)
+        .try_get_matches_from(&before)
+        .and_then(|matches| Cli::from_arg_matches(&matches));
+    parsed.map_err(|error| {
+        let code = u8::try_from(error.exit_code()).unwrap_or(2);
+        if error.use_stderr() && has("--json") {
+            let text = error.to_string();
+            let first = text.lines().next().unwrap_or_default();
+            let sentence = first.trim_start_matches("error: ").to_owned();
+            let error = ApiError::new(ApiErrorKind::Usage, sentence, "See `valechat --help`.");
+            let document = serde_json::json!({ "error": error });
+            let _ = std::io::Write::write_all(
+                &mut std::io::stdout(),
+                format!("{document}\n").as_bytes(),
+            );
+        } else {
+            let _ = error.print();
+        }
+        code
+    })
+}
+
+fn run(cli: Cli, out: Out) -> Result<(), Stop> {
+    start_log(&cli.global)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
+    let result = runtime.block_on(dispatch(cli.command, out));
+    // A thread that waits for the keyboard must not hold up the end.
+    runtime.shutdown_background();
+    result
+}
+
+async fn dispatch(command: Command, out: Out) -> Result<(), Stop> {
+    match command {
+        Command::Chat(args) => Box::pin(chat::run(args, out)).await,
+        Command::Model(command) => manage::model(command, out).await,
+        Command::Provider(command) => Box::pin(manage::provider(command, out)).await,
+        Command::Key(command) => Box::pin(keys::run(command, out)).await,
+        Command::Plugin(command) => plugins::run(command, out).await,
+        Command::Doctor => Box::pin(plugins::doctor(out)).await,
+    }
+}
+
+/// Opens the profile of this user.
+fn open(out: &Out, ask: Option<Ask>) -> Result<Api, Stop> {
+    let paths = Paths::of_this_user().map_err(ApiError::from)?;
+    let api = Api::open(paths, ask)?;
+    for note in api.notes() {
+        out.note(&format!("note: {note}"));
+    }
+    Ok(api)
+}
+
+fn start_log(global: &Global) -> Result<(), ApiError> {
+    let filter = tracing_subscriber::EnvFilter::try_new(&global.log).map_err(|error| {
+        ApiError::new(
+            ApiErrorKind::Usage,
+            format!("“{}” is no log level: {error}.", global.log),
+            "Use off, error, warn, info, debug, trace or a filter such as vale_host=debug.",
+        )
+    })?;
+    let out = Out::new(global);
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(out.stderr_has_color())
+        .with_writer(std::io::stderr)
+        .init();
+    Ok(())
+}

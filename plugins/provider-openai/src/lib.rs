@@ -1,6 +1,6 @@
 //! OpenAI Chat Completions at any base URL: OpenAI, OpenRouter, LM Studio, llama-server, vLLM,
 //! LiteLLM and `valechat-infer`. What differs between them is told by the address and the
-//! settings ([`settings`]); answers are read leniently, whoever sent them.
+//! settings; answers are read leniently, whoever sent them.
 
 mod calls;
 mod mapper;

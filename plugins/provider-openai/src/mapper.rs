@@ -14,6 +14,8 @@ use crate::tokens;
 /// Reads one answer.
 pub struct ChatMapper {
     started: bool,
+    /// Some chunk held a choice: this is Chat Completions, and not another wire.
+    has_choices: bool,
     response_id: Option<String>,
     model: Option<String>,
     text: TextJoiner,
@@ -35,6 +37,7 @@ impl ChatMapper {
     pub fn new(messages: usize) -> Self {
         Self {
             started: false,
+            has_choices: false,
             response_id: None,
             model: None,
             text: TextJoiner::default(),
@@ -96,6 +99,7 @@ impl ChatMapper {
     }
 
     fn choice(&mut self, choice: &Value<'_>, out: &mut Vec<Event>) {
+        self.has_choices = true;
         // Only one answer was asked for; some servers leave its number out.
         if choice.get("index").and_then(Value::u64).unwrap_or(0) != 0 {
             return;
@@ -165,12 +169,12 @@ impl ChatMapper {
 
     fn say(&mut self, text: &[u8], out: &mut Vec<Event>) {
         self.end_thinking(out);
-        push_text(self.text.push(text), Event::Text, out);
+        self.text.emit(text, Event::Text, out);
     }
 
     fn think(&mut self, text: &[u8], out: &mut Vec<Event>) {
         self.is_thinking = true;
-        push_text(self.thinking.push(text), Event::Thinking, out);
+        self.thinking.emit(text, Event::Thinking, out);
     }
 
     /// OpenRouter's reasoning with what must go back unchanged.
@@ -202,7 +206,7 @@ impl ChatMapper {
         if !std::mem::take(&mut self.is_thinking) {
             return;
         }
-        push_text(self.thinking.finish(), Event::Thinking, out);
+        self.thinking.emit_rest(Event::Thinking, out);
         out.push(Event::ThinkingEnd(ThinkingEnd {
             id: self.thinking_id.take(),
             signature: self.signature.take(),
@@ -231,7 +235,13 @@ impl ChatMapper {
             }
             Some("stop" | "eos" | "end_turn" | "stop_sequence") => FinishReason::Stop,
             // `[DONE]` after some answer is an end; after nothing at all it says nothing.
-            None if self.started => FinishReason::Stop,
+            None if self.has_choices => FinishReason::Stop,
+            None if self.started => {
+                return Err(Error::malformed(
+                    "The server's answer holds no choices; it may speak another protocol than Chat \
+                     Completions.",
+                ));
+            }
             None => FinishReason::Other("unknown".into()),
             Some(other) => FinishReason::Other(other.to_string()),
         })
@@ -269,7 +279,7 @@ impl EventMapper for ChatMapper {
 
     fn finish(mut self, out: &mut Vec<Event>) -> Result<Finish, Error> {
         self.end_thinking(out);
-        push_text(self.text.finish(), Event::Text, out);
+        self.text.emit_rest(Event::Text, out);
         let has_calls = !self.calls.is_empty();
         self.calls.end(out)?;
         let reason = self.reason(has_calls)?;
@@ -281,11 +291,5 @@ impl EventMapper for ChatMapper {
             extras: timings.into_iter().collect(),
             ..Finish::new(reason)
         })
-    }
-}
-
-fn push_text(text: String, event: fn(String) -> Event, out: &mut Vec<Event>) {
-    if !text.is_empty() {
-        out.push(event(text));
     }
 }

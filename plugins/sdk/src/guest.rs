@@ -15,7 +15,7 @@ use crate::types::{Error, ErrorKind, Event, Finish, HttpError, HttpRequest, Mode
 /// Bytes asked for at a time.
 const READ_BYTES: usize = 64 * 1024;
 /// The largest list of models, in bytes; OpenRouter's is about 1 MB.
-const MAX_LIST_BYTES: usize = 16 * 1024 * 1024;
+const MAX_LIST_BYTES: usize = 8 * 1024 * 1024;
 /// How much of an error's body is read, in bytes.
 const MAX_ERROR_BYTES: usize = 64 * 1024;
 /// How much is read behind the terminal marker, so that the connection can be used again.

@@ -7,7 +7,7 @@ use crate::provider::EventMapper;
 use crate::types::{Error, ErrorKind, Event, Finish, HttpError};
 
 /// The largest answer that comes as one JSON value instead of a stream, in bytes.
-const MAX_WHOLE_BYTES: usize = 16 * 1024 * 1024;
+const MAX_WHOLE_BYTES: usize = 8 * 1024 * 1024;
 /// How much of a web page is read to find its title, in bytes.
 const MAX_PAGE_BYTES: usize = 16 * 1024;
 /// How many blank bytes may come before the answer shows what it is.
@@ -104,8 +104,11 @@ impl<M: EventMapper> Session<M> {
     /// The first byte that is not blank tells a stream from a JSON value and from a web page;
     /// content types lie.
     fn recognise(&mut self, head: Vec<u8>, out: &mut Vec<Event>) -> Result<Flow, Error> {
-        let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&head);
+        const BOM: &[u8] = b"\xef\xbb\xbf";
+        let text = head.strip_prefix(BOM).unwrap_or(&head);
         let first = text.iter().find(|byte| !byte.is_ascii_whitespace());
+        // The start of a byte order mark tells nothing yet.
+        let first = first.filter(|_| !BOM.starts_with(&head));
         match (first, self.framing) {
             (None, _) if head.len() < MAX_BLANK_BYTES => {
                 self.state = State::Unknown(head);

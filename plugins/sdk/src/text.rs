@@ -5,6 +5,8 @@
 //! [`crate::json::Value`] hands such a string over as bytes (lone surrogates encoded as WTF-8 has
 //! them), and [`TextJoiner`] puts the halves together.
 
+use crate::types::Event;
+
 /// Joins the pieces of one text; each push gives what is certain so far.
 #[derive(Clone, Debug, Default)]
 pub struct TextJoiner {
@@ -62,6 +64,22 @@ impl TextJoiner {
             rest = rest.get(used..).unwrap_or_default();
         }
         text
+    }
+
+    /// As [`push`](Self::push), as an event; none if nothing is certain yet.
+    pub fn emit(&mut self, piece: &[u8], event: fn(String) -> Event, out: &mut Vec<Event>) {
+        let text = self.push(piece);
+        if !text.is_empty() {
+            out.push(event(text));
+        }
+    }
+
+    /// As [`finish`](Self::finish), as an event; none if nothing is held.
+    pub fn emit_rest(&mut self, event: fn(String) -> Event, out: &mut Vec<Event>) {
+        let text = self.finish();
+        if !text.is_empty() {
+            out.push(event(text));
+        }
     }
 
     /// No more pieces come: U+FFFD for a half that is still held, else nothing.

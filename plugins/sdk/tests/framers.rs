@@ -1,6 +1,8 @@
 //! Every recorded transcript through both framers, with every line ending, cut at every byte,
 //! against a splitter so simple that it can be believed.
 
+#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "tests")]
+
 use vale_sdk::Flow;
 use vale_sdk::frame::{Frame, Framer, Framing, Item, MAX_FRAME_BYTES, NdJsonFramer, SseFramer};
 use vale_sdk::testkit::parse_recording;
@@ -155,7 +157,7 @@ fn every_recording_gives_the_same_frames_wherever_it_is_cut_and_however_its_line
         }
     }
     // The recordings do hold frames: an empty comparison proves nothing.
-    assert!(frames > 5000, "{frames}");
+    assert!(frames > 4000, "{frames}");
 }
 
 fn sse(reads: &[&[u8]]) -> Vec<Owned> {
@@ -326,7 +328,7 @@ fn a_frame_above_the_cap_is_an_error_wherever_it_is_cut() {
 
 #[test]
 fn a_frame_of_several_megabytes_passes_in_small_reads() {
-    // Quadratic work would need hours: 8 MiB in reads of 7 bytes.
+    // Quadratic work would need hours: 4 MiB in reads of 7 bytes.
     let size = MAX_FRAME_BYTES / 2;
     let mut stream = b"data: ".to_vec();
     stream.resize(size, b'x');

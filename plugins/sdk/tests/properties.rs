@@ -2,6 +2,8 @@
 //!
 //! `VALECHAT_FULL=1` runs a hundred times as many cases.
 
+#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "tests")]
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 use vale_sdk::frame::{Framer, Framing, Item};

@@ -15,7 +15,7 @@ use vale_types::{
     Request,
 };
 
-use crate::infer::{InferActor, InferConfig, ProcessId, choose_program};
+use crate::infer::{END_TIMEOUT, InferActor, InferConfig, ProcessId, Shutdown, choose_program};
 use crate::network::Network;
 use crate::paths::{DEFAULT_MODEL_FILE, Paths};
 use crate::plugins_actor::{Load, PluginsActor};
@@ -84,9 +84,15 @@ struct Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
+        let (done, ended) = std::sync::mpsc::channel();
+        if self.infer.tell(Shutdown(done)) {
+            // So that no process is left behind, not even an unreaped one. Past the limit the
+            // pipe's end finishes it anyway.
+            let _ = ended.recv_timeout(END_TIMEOUT * 2);
+        }
         self.system.stop();
         if let Some(thread) = self.thread.take() {
-            // Joined so that the model's process is gone when the host is.
+            // A panic of that thread has been logged, and there is nobody left to tell.
             let _ = thread.join();
         }
     }
@@ -288,6 +294,18 @@ impl Host {
     /// The process id of the local model's server, while it runs.
     pub async fn infer_process(&self) -> Option<u32> {
         self.0.infer.call(ProcessId).await.ok().flatten()
+    }
+
+    /// The file of the embedded model; it need not be there.
+    #[must_use]
+    pub fn model_file(&self) -> std::path::PathBuf {
+        model_file(&self.0.settings, &self.0.paths)
+    }
+
+    /// The build of `valechat-infer` that this machine would start; none = not installed.
+    #[must_use]
+    pub fn infer_program(&self) -> Option<std::path::PathBuf> {
+        choose_program(&self.0.paths.infer)
     }
 
     /// The permission card of an installed plugin, as it stands for this provider, or for the

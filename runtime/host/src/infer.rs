@@ -19,6 +19,8 @@ use crate::settings::InferenceSettings;
 
 /// How long the process may take until it listens. It reads the model's header only.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long it may take to end by itself when its pipe is closed. It takes about 15 ms.
+pub(crate) const END_TIMEOUT: Duration = Duration::from_secs(1);
 /// Starts within [`START_WINDOW`] after which it is left alone: it does not run on this machine.
 const MAX_STARTS: usize = 5;
 /// See [`MAX_STARTS`].
@@ -84,7 +86,7 @@ struct State {
 struct Running {
     child: Child,
     /// Held open: its end is the process's end.
-    _life_line: ChildStdin,
+    life_line: ChildStdin,
     endpoint: Endpoint,
 }
 
@@ -143,6 +145,38 @@ impl Handler<ProcessId> for InferActor {
                 .running
                 .as_ref()
                 .and_then(|running| running.child.id())
+        })
+    }
+}
+
+/// Ends the process and waits for its end; then says so.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Shutdown(pub(crate) std::sync::mpsc::Sender<()>);
+
+impl Handler<Shutdown> for InferActor {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, Shutdown(done): Shutdown, _: &mut Context<Self>) -> Self::Result {
+        let state = Arc::clone(&self.state);
+        Box::pin(async move {
+            if let Some(Running {
+                mut child,
+                life_line,
+                ..
+            }) = state.lock().await.running.take()
+            {
+                drop(life_line);
+                if tokio::time::timeout(END_TIMEOUT, child.wait())
+                    .await
+                    .is_err()
+                {
+                    // A failure means that it ended in the meantime.
+                    let _ = child.kill().await;
+                }
+            }
+            // The host may have stopped waiting.
+            let _ = done.send(());
         })
     }
 }
@@ -231,7 +265,7 @@ impl State {
         };
         self.running = Some(Running {
             child,
-            _life_line: stdin,
+            life_line: stdin,
             endpoint: endpoint.clone(),
         });
         Ok(endpoint)

@@ -167,21 +167,6 @@ impl Handler<Status> for ProviderActor {
     }
 }
 
-/// Panics the actor, to prove that it comes back.
-#[cfg(test)]
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(crate) struct Crash;
-
-#[cfg(test)]
-impl Handler<Crash> for ProviderActor {
-    type Result = ();
-    #[expect(clippy::panic, reason = "the point of the test")]
-    fn handle(&mut self, _: Crash, _: &mut Context<Self>) {
-        panic!("crashed on purpose");
-    }
-}
-
 /// An answer under way. Dropping it cancels the answer.
 pub struct Turn {
     model: ModelRef,

@@ -63,6 +63,22 @@ where
         address.clone()
     }
 
+    /// Sends a message to the actor if it lives, and waits for nothing. False if it is dead.
+    pub(crate) fn tell<M>(&self, message: M) -> bool
+    where
+        A: Handler<M>,
+        A::Context: ToEnvelope<A, M>,
+        M: Message + Send + 'static,
+        M::Result: Send,
+    {
+        let address = self
+            .0
+            .address
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        address.connected() && address.try_send(message).is_ok()
+    }
+
     /// Sends a message and waits for its answer. A message that met a dead actor has had no
     /// effect and is sent again, once; one under whose hands the actor died is not.
     pub(crate) async fn call<M>(&self, message: M) -> Result<M::Result, Failure>
@@ -93,4 +109,65 @@ where
 {
     let make = Arc::clone(make);
     A::start_in_arbiter(arbiter, move |_| make())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Counter(u32);
+
+    impl Actor for Counter {
+        type Context = Context<Self>;
+    }
+
+    #[derive(Message)]
+    #[rtype(result = "u32")]
+    struct Count;
+
+    impl Handler<Count> for Counter {
+        type Result = u32;
+        fn handle(&mut self, _: Count, _: &mut Context<Self>) -> u32 {
+            self.0 += 1;
+            self.0
+        }
+    }
+
+    #[derive(Message)]
+    #[rtype(result = "()")]
+    struct Crash;
+
+    impl Handler<Crash> for Counter {
+        type Result = ();
+        fn handle(&mut self, _: Crash, _: &mut Context<Self>) {
+            panic!("crashed on purpose");
+        }
+    }
+
+    #[test]
+    fn an_actor_that_panics_is_named_and_comes_back_and_its_neighbours_do_not_notice() {
+        let system = actix::System::new();
+        system.block_on(async {
+            let arbiter = actix::Arbiter::current();
+            let sick = Child::start("the sick one", arbiter.clone(), || Counter(0));
+            let well = Child::start("the well one", arbiter, || Counter(0));
+            assert_eq!(sick.call(Count).await, Ok(1));
+            assert_eq!(well.call(Count).await, Ok(1));
+            let Err(Failure::Fault(fault)) = sick.call(Crash).await else {
+                panic!("no fault")
+            };
+            assert_eq!(fault.class, FaultClass::Trap);
+            assert!(
+                fault.detail.contains("the sick one crashed"),
+                "{}",
+                fault.detail
+            );
+            assert_eq!(
+                sick.call(Count).await,
+                Ok(1),
+                "a new actor with a new state"
+            );
+            assert_eq!(well.call(Count).await, Ok(2), "the same actor");
+        });
+    }
 }

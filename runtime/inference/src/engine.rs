@@ -88,7 +88,7 @@ impl Engine {
             shared: Arc::clone(&shared),
         };
         std::thread::Builder::new()
-            .name("generate".to_owned())
+            .name("engine".to_owned())
             .spawn(move || Worker { shared, parts }.work())?;
         Ok(engine)
     }
@@ -138,30 +138,50 @@ struct Worker {
 }
 
 impl Worker {
+    /// Waits for a job, and gives the model a thread of its own for as long as it is in memory:
+    /// the kernels keep scratch space per thread, which is only freed when that thread ends.
     fn work(self) {
-        let mut session = None;
         loop {
-            match self.next(session.is_some()) {
-                Some(ticket) => self.answer(&mut session, ticket),
-                None => {
-                    session = None;
-                    release_memory();
-                    tracing::info!("model unloaded after idle time");
+            let Some(first) = self.next(None) else {
+                continue;
+            };
+            std::thread::scope(|scope| {
+                let thread = std::thread::Builder::new().name("generate".to_owned());
+                // Without a thread the job is dropped, and its client is told.
+                if let Err(error) = thread.spawn_scoped(scope, || self.serve(first)) {
+                    tracing::error!(%error, "no thread to generate on");
                 }
-            }
-            let mut state = self.shared.lock();
-            state.busy = false;
-            state.loaded = session.is_some();
+            });
+            release_memory();
+            tracing::info!("model unloaded");
+            self.note(false);
         }
     }
 
-    /// The next job, or `None` once a loaded model has been idle for long enough.
-    fn next(&self, loaded: bool) -> Option<Ticket> {
-        let unload_at = self
-            .parts
-            .idle_unload
-            .filter(|_| loaded)
-            .map(|idle| Instant::now() + idle);
+    /// Answers `ticket` and those after it, until the model was idle for long enough or failed.
+    fn serve(&self, ticket: Ticket) {
+        let mut session = None;
+        let mut next = Some(ticket);
+        while let Some(ticket) = next {
+            self.answer(&mut session, ticket);
+            self.note(session.is_some());
+            next = session
+                .is_some()
+                .then(|| self.next(self.parts.idle_unload))
+                .flatten();
+        }
+    }
+
+    /// Notes that no job runs, and whether the model is in memory.
+    fn note(&self, loaded: bool) {
+        let mut state = self.shared.lock();
+        state.busy = false;
+        state.loaded = loaded;
+    }
+
+    /// The next job, or `None` if there was none for `patience`.
+    fn next(&self, patience: Option<Duration>) -> Option<Ticket> {
+        let give_up_at = patience.map(|patience| Instant::now() + patience);
         let mut state = self.shared.lock();
         loop {
             state.drop_abandoned();
@@ -169,7 +189,7 @@ impl Worker {
                 state.busy = true;
                 return Some(ticket);
             }
-            state = match unload_at.map(|at| at.saturating_duration_since(Instant::now())) {
+            state = match give_up_at.map(|at| at.saturating_duration_since(Instant::now())) {
                 Some(Duration::ZERO) => return None,
                 Some(left) => {
                     let waited = self.shared.wake.wait_timeout(state, left);
@@ -196,7 +216,6 @@ impl Worker {
         };
         tracing::error!(%error, "generation failed");
         *session = None;
-        release_memory();
         // Nobody may be listening any more; then there is nobody to tell.
         let _ = events.send(Event::Failed(error));
     }

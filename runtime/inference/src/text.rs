@@ -42,7 +42,9 @@ fn unfinished(tail: &[u8], all: &[u8]) -> usize {
     }
 }
 
-/// Finds the first of some stop strings in a text that arrives in pieces.
+/// Finds the first of some stop strings in a text that arrives in pieces: the one that is complete
+/// first, and of two that end at the same place the longer. So the answer does not depend on how
+/// the text was cut.
 pub(crate) struct StopFinder {
     stops: Vec<String>,
     held: String,
@@ -66,12 +68,9 @@ impl StopFinder {
             return String::new();
         }
         self.held.push_str(text);
-        let first = self
-            .stops
-            .iter()
-            .filter_map(|stop| self.held.find(stop))
-            .min();
-        if let Some(at) = first {
+        let ends = |stop: &String| self.held.find(stop).map(|at| (at + stop.len(), at));
+        let first = self.stops.iter().filter_map(ends).min();
+        if let Some((_, at)) = first {
             self.stopped = true;
             self.held.truncate(at);
             return std::mem::take(&mut self.held);
@@ -122,12 +121,16 @@ mod tests {
         pieces
     }
 
-    /// A plain reading of what stop strings mean, over the whole text at once.
+    /// A plain reading of what stop strings mean: look at the whole text after each character.
     fn answer_before_stop(text: &str, stops: &[String]) -> (String, bool) {
-        match stops.iter().filter_map(|stop| text.find(stop)).min() {
-            Some(at) => (text[..at].to_owned(), true),
-            None => (text.to_owned(), false),
+        for (at, c) in text.char_indices() {
+            let read = &text[..at + c.len_utf8()];
+            let ending = stops.iter().filter(|stop| read.ends_with(*stop));
+            if let Some(longest) = ending.map(String::len).max() {
+                return (read[..read.len() - longest].to_owned(), true);
+            }
         }
+        (text.to_owned(), false)
     }
 
     #[test]
@@ -148,6 +151,15 @@ mod tests {
         assert_eq!(finder.push("D two"), "");
         assert!(finder.stopped());
         assert_eq!(finder.finish(), "");
+    }
+
+    #[test]
+    fn of_two_overlapping_stop_strings_the_one_that_ends_first_counts() {
+        for pieces in [vec!["xaéé"], vec!["x", "a", "é", "é"]] {
+            let mut finder = StopFinder::new(vec!["é".to_owned(), "aéé".to_owned()]);
+            let shown: String = pieces.into_iter().map(|piece| finder.push(piece)).collect();
+            assert_eq!((shown.as_str(), finder.stopped()), ("xa", true));
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The real binary with the real model, over stdin, stdout and a raw socket, as the host uses it.
 
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,

@@ -336,7 +336,8 @@ fn install(
     // Also taken when the component is missing: a later folder must not slip into its place.
     taken.insert(id, folder.path.clone());
     let component_path = match &manifest.component {
-        None if folder.has_component => folder.path.join(COMPONENT_FILE),
+        // The build lays a borrowed component beside each manifest that borrows it.
+        _ if folder.has_component => folder.path.join(COMPONENT_FILE),
         None => {
             return Err(EntryError::NoComponent {
                 component: COMPONENT_FILE.to_owned(),

@@ -101,9 +101,9 @@ impl Runner {
         work: impl FnOnce(&mut Tally, &mut SkipLog) -> Result<T>,
     ) -> Option<T> {
         say(&format!(
-            "{} ({} after the start)",
+            "{} (at {})",
             step.name(),
-            minutes(self.started.elapsed())
+            minutes(self.started.elapsed()).trim_start()
         ));
         let (before, failed_before) = (Instant::now(), self.tally.failed());
         let result = work(&mut self.tally, &mut self.log);

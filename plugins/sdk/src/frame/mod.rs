@@ -17,7 +17,7 @@ use crate::types::{Error, ErrorKind, NetworkFailure, NetworkKind};
 
 /// The largest frame, in bytes. The largest honest one is a base64 image of a few MB in one event;
 /// a guest has 64 MiB in all.
-pub const MAX_FRAME_BYTES: usize = 16 * 1024 * 1024;
+pub const MAX_FRAME_BYTES: usize = 8 * 1024 * 1024;
 
 /// How an answer's body is cut into frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

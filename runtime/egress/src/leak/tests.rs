@@ -87,6 +87,18 @@ fn every_spelling_is_found_one_byte_a_chunk() {
     }
 }
 
+/// Decoded, such a key reads as another text; sent as it is, it must be found all the same.
+#[test]
+fn a_key_that_looks_percent_encoded_is_found_as_it_is() {
+    let key = "pk%41bcdef%2fghijk%";
+    let scanner = scanner(key).unwrap();
+    let body = format!("echo: {key}");
+    let cuts: Vec<_> = (1..body.len()).collect();
+    let (seen, leak) = run(&scanner, body.as_bytes(), &cuts);
+    assert!(leak.is_some());
+    assert_eq!(seen, b"echo: ");
+}
+
 #[test]
 fn a_header_name_is_searched_whatever_its_case() {
     let scanner = scanner("Sk-Test-0123456789").unwrap();

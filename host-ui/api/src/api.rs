@@ -1,0 +1,130 @@
+//! The handle that every face holds.
+
+use vale_host::{Ask, Entry, Host, HostConfig, Installed, Paths, ProviderSummary};
+use vale_plugins::{CredentialSource, Piece};
+use vale_types::{Failure, PluginId, ProviderId};
+
+use crate::error::{ApiError, ApiErrorKind};
+
+/// Everything a face can do. Cheap to clone; the last clone dropped ends the host.
+#[derive(Clone)]
+pub struct Api {
+    pub(crate) host: Host,
+}
+
+impl Api {
+    /// Starts a host for this profile. `ask` asks the person for a passphrase; none = nobody can
+    /// be asked.
+    ///
+    /// # Errors
+    /// When the settings have a mistake or the machine cannot run plugins.
+    pub fn open(paths: Paths, ask: Option<Ask>) -> Result<Self, ApiError> {
+        let host = Host::start(HostConfig {
+            paths,
+            ask_passphrase: ask,
+        })?;
+        Ok(Self { host })
+    }
+
+    /// The profile's folders.
+    #[must_use]
+    pub fn paths(&self) -> &Paths {
+        self.host.paths()
+    }
+
+    /// What is worth knowing and did not keep the host from starting.
+    #[must_use]
+    pub fn notes(&self) -> &[String] {
+        self.host.notes()
+    }
+
+    /// A provider by the name that the person typed.
+    pub(crate) fn find_provider(&self, name: &str) -> Result<ProviderSummary, ApiError> {
+        let id: ProviderId = name.parse()?;
+        let all = self.host.providers();
+        if all.is_empty() {
+            return Err(self.nothing_installed());
+        }
+        let known: Vec<String> = all.iter().map(|found| found.id.to_string()).collect();
+        all.into_iter().find(|found| found.id == id).ok_or_else(|| {
+            ApiError::new(
+                ApiErrorKind::Usage,
+                format!("There is no provider “{id}”."),
+                format!(
+                    "There are: {}. Add another with `valechat provider add`.",
+                    known.join(", ")
+                ),
+            )
+        })
+    }
+
+    /// The person has no provider at all.
+    pub(crate) fn nothing_installed(&self) -> ApiError {
+        let broken = self
+            .host
+            .plugins()
+            .iter()
+            .any(|entry| matches!(entry, Entry::Broken { .. }));
+        let folders: Vec<String> = self
+            .paths()
+            .plugins
+            .iter()
+            .map(|folder| folder.display().to_string())
+            .collect();
+        let next = if broken {
+            "There are damaged plugins: `valechat doctor` says what is wrong with them."
+        } else {
+            "Start ValeChat with `cargo xtask run`, which builds them, or set VALECHAT_PLUGINS to the folder that holds them."
+        };
+        ApiError::new(
+            ApiErrorKind::Settings,
+            format!(
+                "No provider plugin is installed (looked in {}).",
+                folders.join(" and ")
+            ),
+            next,
+        )
+    }
+
+    pub(crate) fn installed(&self, plugin: &PluginId) -> Option<&Installed> {
+        self.host.plugins().iter().find_map(|entry| match entry {
+            Entry::Ready(installed) if installed.manifest.id == *plugin => Some(&**installed),
+            _ => None,
+        })
+    }
+
+    /// The plugin came with the program, so its own addresses need no further consent.
+    pub(crate) fn is_built_in(&self, installed: &Installed) -> bool {
+        installed.dir < self.paths().built_in_plugins
+    }
+
+    /// Whether the provider talks to the model that ValeChat runs itself.
+    pub(crate) fn uses_local_model(&self, provider: &ProviderId) -> bool {
+        let Ok(manifest) = self.host.manifest(provider) else {
+            return false;
+        };
+        let mut pieces = manifest.egress.iter().flat_map(|place| place.origin.pieces());
+        pieces.any(|piece| matches!(piece, Piece::HostInfer))
+            || manifest
+                .credentials
+                .iter()
+                .any(|credential| credential.source == CredentialSource::HostInfer)
+    }
+
+    pub(crate) fn explain(&self, failure: Failure, provider: &ProviderId) -> ApiError {
+        ApiError::of_failure(failure, provider.as_str(), self.uses_local_model(provider))
+    }
+}
+
+/// Runs what blocks (key stores, files) beside the async work.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
+) -> Result<T, ApiError> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
+        Err(ApiError::new(
+            ApiErrorKind::Failed,
+            format!("The work was interrupted: {error}."),
+            "Try again; if it fails again, please report it.",
+        ))
+    })
+}

@@ -1,0 +1,240 @@
+//! Adding a provider: values become settings, and what they would let the plugin reach is shown
+//! before anything is written.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use url::Url;
+use vale_host::{Grant, Manifest, Origin, ProviderSettings, SettingsEdit};
+use vale_plugins::{Ceiling, DropReason, Effective, HostVars, OriginSource, effective};
+use vale_types::{PluginId, ProviderId};
+
+use crate::api::{Api, blocking};
+use crate::error::{ApiError, ApiErrorKind};
+
+/// A provider to be added.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DraftRequest {
+    /// Its name.
+    pub id: String,
+    /// The plugin that answers.
+    pub plugin: String,
+    /// Values as typed; they are converted as the plugin's schema says.
+    #[serde(default)]
+    pub settings: BTreeMap<String, String>,
+    /// An https address that the person typed is a server of their own network.
+    #[serde(default)]
+    pub is_local_server: bool,
+}
+
+/// Something that the person must agree to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Ask {
+    /// The address.
+    pub origin: Origin,
+    /// As a server on this machine or in the private network.
+    pub local_server: bool,
+    /// Nothing on the way is encrypted.
+    pub unencrypted: bool,
+    /// The setting that it comes from, if it does.
+    pub setting: Option<String>,
+}
+
+/// A place that the provider would reach.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PlaceRow {
+    /// The address; the host's own model is named in words.
+    pub address: String,
+    /// Methods that may be sent.
+    pub methods: Vec<&'static str>,
+    /// As a server on this machine or in the private network.
+    pub local_server: bool,
+}
+
+/// A checked provider that nothing was written of yet.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Draft {
+    /// Its name.
+    pub id: ProviderId,
+    /// The plugin that answers.
+    pub plugin: PluginId,
+    /// The plugin's name for people.
+    pub plugin_name: String,
+    /// The person's settings, typed.
+    pub settings: Map<String, Value>,
+    /// What the person must agree to first.
+    pub asks: Vec<Ask>,
+    /// Everything it may reach, once agreed.
+    pub places: Vec<PlaceRow>,
+    /// Keys that it will need from the person.
+    pub keys: Vec<String>,
+    #[serde(skip)]
+    grant: Grant,
+}
+
+impl Api {
+    /// Checks a provider and finds out what it needs the person's consent for.
+    ///
+    /// # Errors
+    /// When the name is taken, the plugin is not there, a value does not fit, or an address can
+    /// never be reached.
+    pub fn draft_provider(&self, request: &DraftRequest) -> Result<Draft, ApiError> {
+        let id: ProviderId = request.id.parse()?;
+        if self.host.settings().providers.contains_key(&id) {
+            return Err(ApiError::new(
+                ApiErrorKind::Usage,
+                format!("There is a provider “{id}” already."),
+                format!(
+                    "Choose another name, or remove it first with `valechat provider remove {id}`."
+                ),
+            ));
+        }
+        let plugin: PluginId = request.plugin.parse()?;
+        let installed = self.require_installed(&plugin)?;
+        let manifest = &installed.manifest;
+        let settings = typed(manifest, &request.settings);
+        let host = HostVars {
+            // Only the shape counts here; the real address comes when the model runs.
+            infer: Url::parse("http://127.0.0.1:1").ok(),
+        };
+        let resolved = manifest
+            .resolve(&settings, &host)
+            .map_err(|error| ApiError::of_values(&error))?;
+        let mut grant = Grant {
+            built_in: self.is_built_in(installed),
+            ..Grant::default()
+        };
+        let before = effective(&resolved, &grant, &Ceiling::default());
+        let asks = asks(&before, request.is_local_server)?;
+        for ask in &asks {
+            if ask.local_server {
+                grant.local_server = Some(ask.origin.clone());
+            } else {
+                grant.origins.insert(ask.origin.clone());
+            }
+        }
+        let after = effective(&resolved, &grant, &Ceiling::default());
+        if let Some(dropped) = after.dropped.first() {
+            return Err(refused(&dropped.to_string()));
+        }
+        Ok(Draft {
+            id,
+            plugin,
+            plugin_name: manifest.name.clone(),
+            settings,
+            asks,
+            places: places(&after),
+            keys: keys(&after),
+            grant,
+        })
+    }
+
+    /// Writes the provider to the settings, with the consent that the person gave by calling
+    /// this. It is there from the next start of the host on.
+    ///
+    /// # Errors
+    /// When the file cannot be written; it is then unchanged.
+    pub async fn add_provider(&self, draft: &Draft) -> Result<(), ApiError> {
+        let (path, id) = (self.paths().config_file.clone(), draft.id.clone());
+        let provider = ProviderSettings {
+            plugin: draft.plugin.clone(),
+            settings: draft.settings.clone(),
+            grant: Grant {
+                built_in: false,
+                ..draft.grant.clone()
+            },
+        };
+        blocking(move || {
+            let mut edit = SettingsEdit::open(&path)?;
+            edit.add_provider(&id, &provider)?;
+            edit.save()?;
+            Ok(())
+        })
+        .await
+    }
+}
+
+/// Values in the types that the schema names; one that does not fit stays text, and the check
+/// that follows says so.
+fn typed(manifest: &Manifest, given: &BTreeMap<String, String>) -> Map<String, Value> {
+    let kind = |name: &str| {
+        let schema = manifest.settings.get("properties")?.get(name)?;
+        schema.get("type")?.as_str()
+    };
+    let convert = |name: &str, text: &str| match kind(name) {
+        Some("integer") => text.parse::<i64>().map(Value::from).ok(),
+        Some("number") => text.parse::<f64>().map(Value::from).ok(),
+        Some("boolean") => text.parse::<bool>().map(Value::from).ok(),
+        _ => None,
+    };
+    given
+        .iter()
+        .map(|(name, text)| {
+            let value = convert(name, text).unwrap_or_else(|| Value::String(text.clone()));
+            (name.clone(), value)
+        })
+        .collect()
+}
+
+fn asks(before: &Effective, is_local_server: bool) -> Result<Vec<Ask>, ApiError> {
+    let mut asks: Vec<Ask> = Vec::new();
+    for dropped in &before.dropped {
+        let setting = match &dropped.source {
+            OriginSource::Setting { setting } | OriginSource::Default { setting } => {
+                Some(setting.clone())
+            }
+            _ => None,
+        };
+        let local_server = match dropped.reason {
+            DropReason::NeedsConsent => is_local_server && setting.is_some(),
+            DropReason::NeedsLocalServer => true,
+            _ => return Err(refused(&dropped.to_string())),
+        };
+        if asks.iter().any(|ask| ask.origin == dropped.origin) {
+            continue;
+        }
+        if local_server && let Some(other) = asks.iter().find(|ask| ask.local_server) {
+            return Err(refused(&format!(
+                "a provider may have one local server, and this one would have {} and {}. Use the same address in every setting.",
+                other.origin, dropped.origin
+            )));
+        }
+        asks.push(Ask {
+            local_server,
+            unencrypted: dropped.origin.is_plain_http(),
+            origin: dropped.origin.clone(),
+            setting,
+        });
+    }
+    Ok(asks)
+}
+
+fn refused(text: &str) -> ApiError {
+    let mut error = ApiError::new(ApiErrorKind::Network, text, "Use another address.");
+    if let Some((what, advice)) = text.split_once(". ") {
+        error.sentence = format!("{what}.");
+        advice.clone_into(&mut error.next_step);
+    }
+    error
+}
+
+fn places(after: &Effective) -> Vec<PlaceRow> {
+    let row = |rule: &vale_plugins::EffectiveRule| PlaceRow {
+        address: if rule.source == OriginSource::HostInfer {
+            "ValeChat's own model on this computer".to_owned()
+        } else {
+            rule.origin.to_string()
+        },
+        methods: rule.methods.iter().map(|method| method.as_str()).collect(),
+        local_server: rule.local_server,
+    };
+    after.rules.iter().map(row).collect()
+}
+
+fn keys(after: &Effective) -> Vec<String> {
+    let asked = after.credentials.iter().filter(|credential| {
+        credential.source == vale_plugins::CredentialSource::Person && credential.required
+    });
+    asked.map(|credential| credential.name.clone()).collect()
+}

@@ -1,0 +1,263 @@
+//! Keys: where they are, setting and forgetting them. Their values never come back.
+
+use serde::Serialize;
+use vale_host::{Host, KeyError, KeyStore, Secret, SecretError, SettingsEdit, Source};
+use vale_plugins::{CredentialSource, CredentialSpec};
+use vale_secrets::{Backend, Passphrases, SecretName, Vault, VaultConfig};
+use vale_types::ProviderId;
+
+use crate::api::{Api, blocking};
+use crate::error::{ApiError, ApiErrorKind};
+
+/// Whether a key is there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "state", rename_all = "kebab-case")]
+pub enum KeyState {
+    /// It is.
+    Set {
+        /// Where, in words.
+        place: String,
+    },
+    /// It is not.
+    Missing,
+    /// The encrypted file has it or not; nobody gave the passphrase.
+    Locked,
+    /// The store cannot tell.
+    Unknown {
+        /// Why.
+        why: String,
+    },
+    /// ValeChat makes it for each run.
+    MadeByValechat,
+}
+
+/// One credential of a provider.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct KeyRow {
+    /// Its name in the manifest.
+    pub credential: String,
+    /// Whether the plugin's usual address needs it.
+    pub required: bool,
+    /// Whether it is there.
+    #[serde(flatten)]
+    pub state: KeyState,
+    /// How to get one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
+}
+
+/// What setting a key did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct KeyStored {
+    /// The provider.
+    pub provider: ProviderId,
+    /// The credential.
+    pub credential: String,
+    /// Where it lies now, in words.
+    pub place: String,
+    /// What else the person should know.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+impl Api {
+    /// The provider's credentials and where their keys are. The lookup blocks, on a thread of
+    /// its own; it asks for a passphrase only if this API was opened with somebody to ask.
+    pub(crate) async fn key_rows(&self, provider: &ProviderId) -> Vec<KeyRow> {
+        let specs: Vec<CredentialSpec> = match self.host.manifest(provider) {
+            Ok(manifest) => manifest.credentials.clone(),
+            Err(_) => return Vec::new(),
+        };
+        let (host, id) = (self.host.clone(), provider.clone());
+        let rows = blocking(move || {
+            let row = |(index, spec): (usize, CredentialSpec)| KeyRow {
+                state: state(&host, &id, &spec, index == 0),
+                credential: spec.name,
+                required: spec.required,
+                help: spec.help,
+            };
+            Ok(specs.into_iter().enumerate().map(row).collect())
+        });
+        rows.await.unwrap_or_default()
+    }
+
+    /// The credential that the person means, and whether the manifest lists it first.
+    fn credential(
+        &self,
+        provider: &ProviderId,
+        wanted: Option<&str>,
+    ) -> Result<(String, bool), ApiError> {
+        let manifest = self
+            .host
+            .manifest(provider)
+            .map_err(|failure| self.explain(failure, provider))?;
+        let mut asked = manifest
+            .credentials
+            .iter()
+            .enumerate()
+            .filter(|(_, spec)| spec.source == CredentialSource::Person);
+        let names: Vec<&str> = asked.clone().map(|(_, spec)| spec.name.as_str()).collect();
+        let found = match wanted {
+            Some(name) => asked.find(|(_, spec)| spec.name == name),
+            None => asked.next(),
+        };
+        found
+            .map(|(index, spec)| (spec.name.clone(), index == 0))
+            .ok_or_else(|| {
+                if names.is_empty() {
+                    ApiError::new(
+                        ApiErrorKind::Usage,
+                        format!("{provider} takes no key."),
+                        "Nothing needs to be set.",
+                    )
+                } else {
+                    ApiError::new(
+                        ApiErrorKind::Usage,
+                        format!("{provider} has no credential of that name."),
+                        format!("It has: {}.", names.join(", ")),
+                    )
+                }
+            })
+    }
+
+    /// Keeps a provider's key. With `store`, in that store, which is then also the one that the
+    /// settings name from now on; `ask` asks for its passphrase.
+    ///
+    /// # Errors
+    /// When nothing was stored, or when the settings could not name the new store.
+    pub async fn set_key(
+        &self,
+        provider: &str,
+        credential: Option<&str>,
+        secret: Secret,
+        store: Option<(KeyStore, Option<vale_host::Ask>)>,
+    ) -> Result<KeyStored, ApiError> {
+        let id = self.find_provider(provider)?.id;
+        let (credential, first) = self.credential(&id, credential)?;
+        let now = self.host.settings().keys.store;
+        let mut notes = Vec::new();
+        let place = match store {
+            Some((chosen, ask)) if chosen != now => {
+                self.set_in_other_store(chosen, ask, &id, &credential, first, secret)
+                    .await?;
+                notes.push(format!(
+                    "Keys are kept in {} from now on (config.toml says so). Keys that lie in {} are not used any more: set them again.",
+                    store_words(chosen),
+                    store_words(now)
+                ));
+                store_words(chosen).to_owned()
+            }
+            _ => {
+                let (host, id, credential) = (self.host.clone(), id.clone(), credential.clone());
+                blocking(move || Ok(host.set_key(&id, &credential, first, &secret)?)).await?;
+                store_words(now).to_owned()
+            }
+        };
+        if first {
+            let variable = vale_secrets::EnvStore::variable(id.as_str());
+            if std::env::var_os(&variable).is_some() {
+                notes.push(format!(
+                    "The environment variable {variable} is set too, and goes first."
+                ));
+            }
+        }
+        Ok(KeyStored {
+            provider: id,
+            credential,
+            place,
+            notes,
+        })
+    }
+
+    async fn set_in_other_store(
+        &self,
+        store: KeyStore,
+        ask: Option<vale_host::Ask>,
+        provider: &ProviderId,
+        credential: &str,
+        first: bool,
+        secret: Secret,
+    ) -> Result<(), ApiError> {
+        let backend = match store {
+            KeyStore::Keyring => Backend::Keyring,
+            KeyStore::File => Backend::File {
+                path: self.paths().secrets_file(),
+            },
+        };
+        let name = if first {
+            SecretName::first(provider.as_str(), credential)?
+        } else {
+            SecretName::further(provider.as_str(), credential)?
+        };
+        let config_file = self.paths().config_file.clone();
+        blocking(move || {
+            // Opened before the key is stored: settings with a mistake stop it here.
+            let mut edit = SettingsEdit::open(&config_file)?;
+            let env = vale_secrets::process_env();
+            let vault = Vault::new(VaultConfig {
+                backend,
+                env: std::sync::Arc::clone(&env),
+                passphrases: Passphrases::new(env, ask),
+            });
+            vault.set(&name, &secret)?;
+            edit.set_key_store(store);
+            edit.save()?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Forgets a provider's key; false when there was none. A provider that is gone needs the
+    /// credential's name.
+    ///
+    /// # Errors
+    /// When it could not be removed.
+    pub async fn remove_key(
+        &self,
+        provider: &str,
+        credential: Option<&str>,
+    ) -> Result<bool, ApiError> {
+        let (id, credential, first) = match (self.find_provider(provider), credential) {
+            (Ok(found), wanted) => {
+                let (name, first) = self.credential(&found.id, wanted)?;
+                (found.id, name, first)
+            }
+            (Err(_), Some(name)) => (provider.parse()?, name.to_owned(), false),
+            (Err(error), None) => return Err(error),
+        };
+        let host = self.host.clone();
+        blocking(move || Ok(host.remove_key(&id, &credential, first)?)).await
+    }
+}
+
+fn store_words(store: KeyStore) -> &'static str {
+    match store {
+        KeyStore::Keyring => "the system keyring",
+        KeyStore::File => "the encrypted file",
+    }
+}
+
+fn state(host: &Host, provider: &ProviderId, spec: &CredentialSpec, first: bool) -> KeyState {
+    if spec.source == CredentialSource::HostInfer {
+        return KeyState::MadeByValechat;
+    }
+    match host.key_source(provider, &spec.name, first) {
+        Ok(Some(source)) => KeyState::Set {
+            place: place(&source),
+        },
+        Ok(None) => KeyState::Missing,
+        Err(KeyError::Store(SecretError::NoPassphrase)) => KeyState::Locked,
+        Err(error) => KeyState::Unknown {
+            why: ApiError::from(error).sentence,
+        },
+    }
+}
+
+fn place(source: &Source) -> String {
+    match source {
+        Source::Environment { variable } => format!("environment {variable}"),
+        Source::Keyring => "system keyring".to_owned(),
+        Source::File { .. } => "encrypted file".to_owned(),
+        _ => "another store".to_owned(),
+    }
+}

@@ -1,0 +1,162 @@
+//! What is installed, and the permission card of each.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+use vale_host::{Entry, Installed, PermissionCard};
+use vale_types::{PluginId, ProviderId};
+
+use crate::api::{Api, blocking};
+use crate::error::{ApiError, ApiErrorKind};
+
+/// One folder among the plugins.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PluginRow {
+    /// Its id; none when its manifest cannot be read.
+    pub id: Option<PluginId>,
+    /// For people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Its own version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// The contract it is built against.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub world: Option<String>,
+    /// One line about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Whether it came with the program.
+    pub built_in: bool,
+    /// Its folder.
+    pub path: PathBuf,
+    /// The providers that use it.
+    pub providers: Vec<ProviderId>,
+    /// Why it cannot be used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+}
+
+/// Everything a plugin may do, with the file that it is true of.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PluginCard {
+    /// The provider whose settings and permissions are shown; none = the plugin alone.
+    pub provider: Option<ProviderId>,
+    /// The component's file.
+    pub component: PathBuf,
+    /// SHA-256 of the component, hex.
+    pub sha256: String,
+    /// Size of the component, bytes.
+    pub bytes: u64,
+    /// Whether it came with the program.
+    pub built_in: bool,
+    /// The card.
+    pub card: PermissionCard,
+}
+
+impl Api {
+    /// What lies in the plugin folders, damaged entries included. Loads nothing.
+    #[must_use]
+    pub fn plugins(&self) -> Vec<PluginRow> {
+        let providers = self.host.providers();
+        let row = |entry: &Entry| match entry {
+            Entry::Ready(installed) => PluginRow {
+                id: Some(installed.manifest.id.clone()),
+                name: Some(installed.manifest.name.clone()),
+                version: Some(installed.manifest.version.to_string()),
+                world: Some(installed.manifest.world.to_string()),
+                description: installed.manifest.description.clone(),
+                built_in: self.is_built_in(installed),
+                path: installed.path.clone(),
+                providers: providers
+                    .iter()
+                    .filter(|found| found.plugin == installed.manifest.id)
+                    .map(|found| found.id.clone())
+                    .collect(),
+                problem: None,
+            },
+            Entry::Broken { path, error } => PluginRow {
+                id: None,
+                name: None,
+                version: None,
+                world: None,
+                description: None,
+                built_in: false,
+                path: path.clone(),
+                providers: Vec::new(),
+                problem: Some(error.to_string()),
+            },
+        };
+        self.host.plugins().iter().map(row).collect()
+    }
+
+    /// The permission card of a plugin or of a provider; loads the component to see what it
+    /// imports.
+    ///
+    /// # Errors
+    /// When nothing has that name or the component cannot be loaded.
+    pub async fn plugin_card(&self, name: &str) -> Result<PluginCard, ApiError> {
+        let provider = name.parse::<ProviderId>().ok().and_then(|id| {
+            let all = self.host.providers();
+            all.into_iter().find(|found| found.id == id)
+        });
+        let plugin: PluginId = match &provider {
+            Some(found) => found.plugin.clone(),
+            None => name.parse()?,
+        };
+        let installed = self.require_installed(&plugin)?.clone();
+        let id = provider.map(|found| found.id);
+        let shown = id.as_ref().map_or(plugin.as_str(), ProviderId::as_str);
+        let card = self
+            .host
+            .permission_card(&plugin, id.as_ref())
+            .await
+            .map_err(|failure| ApiError::of_failure(failure, shown, false))?;
+        let built_in = self.is_built_in(&installed);
+        let component = installed.component_path.clone();
+        let (sha256, bytes) = blocking(move || {
+            let read = installed.component_bytes().map_err(|error| {
+                ApiError::new(
+                    ApiErrorKind::Plugin,
+                    error.to_string(),
+                    "Install the plugin again.",
+                )
+            })?;
+            Ok((read.sha256_hex(), read.bytes.len() as u64))
+        })
+        .await?;
+        Ok(PluginCard {
+            provider: id,
+            component,
+            sha256,
+            bytes,
+            built_in,
+            card,
+        })
+    }
+
+    pub(crate) fn require_installed(&self, plugin: &PluginId) -> Result<&Installed, ApiError> {
+        self.installed(plugin).ok_or_else(|| {
+            let ids: Vec<String> = self
+                .host
+                .plugins()
+                .iter()
+                .filter_map(|entry| match entry {
+                    Entry::Ready(installed) => Some(installed.manifest.id.to_string()),
+                    Entry::Broken { .. } => None,
+                })
+                .collect();
+            if ids.is_empty() {
+                return self.nothing_installed();
+            }
+            ApiError::new(
+                ApiErrorKind::Usage,
+                format!("There is no usable plugin “{plugin}”."),
+                format!(
+                    "Installed are: {}. See `valechat plugin list`.",
+                    ids.join(", ")
+                ),
+            )
+        })
+    }
+}
