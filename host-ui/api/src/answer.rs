@@ -258,7 +258,10 @@ mod tests {
             extras: Vec::new(),
         });
         let call = collector.take(&end).unwrap();
-        assert_eq!((call.name.as_str(), call.arguments.as_str()), ("look", "{\"a\":1}"));
+        assert_eq!(
+            (call.name.as_str(), call.arguments.as_str()),
+            ("look", "{\"a\":1}")
+        );
         let parts = collector.message().unwrap().parts;
         assert_eq!(parts.len(), 3);
         assert!(

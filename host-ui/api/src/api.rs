@@ -103,7 +103,10 @@ impl Api {
         let Ok(manifest) = self.host.manifest(provider) else {
             return false;
         };
-        let mut pieces = manifest.egress.iter().flat_map(|place| place.origin.pieces());
+        let mut pieces = manifest
+            .egress
+            .iter()
+            .flat_map(|place| place.origin.pieces());
         pieces.any(|piece| matches!(piece, Piece::HostInfer))
             || manifest
                 .credentials
@@ -120,11 +123,13 @@ impl Api {
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
 ) -> Result<T, ApiError> {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
-        Err(ApiError::new(
-            ApiErrorKind::Failed,
-            format!("The work was interrupted: {error}."),
-            "Try again; if it fails again, please report it.",
-        ))
-    })
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|error| {
+            Err(ApiError::new(
+                ApiErrorKind::Failed,
+                format!("The work was interrupted: {error}."),
+                "Try again; if it fails again, please report it.",
+            ))
+        })
 }

@@ -24,7 +24,10 @@ impl Api {
         let media_type = image_type(&bytes).ok_or_else(|| {
             ApiError::new(
                 ApiErrorKind::Usage,
-                format!("{} is not a PNG, JPEG, GIF or WebP picture.", path.display()),
+                format!(
+                    "{} is not a PNG, JPEG, GIF or WebP picture.",
+                    path.display()
+                ),
                 "Convert it to one of these.",
             )
         })?;
@@ -67,7 +70,21 @@ fn image_type(bytes: &[u8]) -> Option<&'static str> {
         [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n', ..] => Some("image/png"),
         [0xff, 0xd8, 0xff, ..] => Some("image/jpeg"),
         [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => Some("image/gif"),
-        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Some("image/webp"),
+        [
+            b'R',
+            b'I',
+            b'F',
+            b'F',
+            _,
+            _,
+            _,
+            _,
+            b'W',
+            b'E',
+            b'B',
+            b'P',
+            ..,
+        ] => Some("image/webp"),
         _ => None,
     }
 }

@@ -174,7 +174,8 @@ impl ChatStream {
                 self.ready.push_back(ChatEvent::Text { text: text.clone() });
             }
             Event::Thinking(text) => {
-                self.ready.push_back(ChatEvent::Thinking { text: text.clone() });
+                self.ready
+                    .push_back(ChatEvent::Thinking { text: text.clone() });
             }
             Event::Usage(usage) => {
                 self.usage = Some(usage.clone());

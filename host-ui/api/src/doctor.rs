@@ -338,7 +338,10 @@ fn model_file(path: &PathBuf) -> Check {
             fetch,
         );
     }
-    if path.file_name().is_none_or(|file| file != DEFAULT_MODEL_FILE) {
+    if path
+        .file_name()
+        .is_none_or(|file| file != DEFAULT_MODEL_FILE)
+    {
         return Check::ok(name, format!("{shown}, {} MB.", size / 1_000_000));
     }
     let damaged = |what: String| {

@@ -67,8 +67,10 @@ pub struct Draft {
     pub asks: Vec<Ask>,
     /// Everything it may reach, once agreed.
     pub places: Vec<PlaceRow>,
-    /// Keys that it will need from the person.
+    /// Keys that the plugin asks of the person.
     pub keys: Vec<String>,
+    /// It is a local server that the person typed: calls without a key are let through.
+    pub key_is_optional: bool,
     #[serde(skip)]
     grant: Grant,
 }
@@ -94,12 +96,8 @@ impl Api {
         let installed = self.require_installed(&plugin)?;
         let manifest = &installed.manifest;
         let settings = typed(manifest, &request.settings);
-        let host = HostVars {
-            // Only the shape counts here; the real address comes when the model runs.
-            infer: Url::parse("http://127.0.0.1:1").ok(),
-        };
         let resolved = manifest
-            .resolve(&settings, &host)
+            .resolve(&settings, &shape_of_host())
             .map_err(|error| ApiError::of_values(&error))?;
         let mut grant = Grant {
             built_in: self.is_built_in(installed),
@@ -126,6 +124,7 @@ impl Api {
             asks,
             places: places(&after),
             keys: keys(&after),
+            key_is_optional: keys_are_optional(&after),
             grant,
         })
     }
@@ -221,11 +220,7 @@ fn refused(text: &str) -> ApiError {
 
 fn places(after: &Effective) -> Vec<PlaceRow> {
     let row = |rule: &vale_plugins::EffectiveRule| PlaceRow {
-        address: if rule.source == OriginSource::HostInfer {
-            "ValeChat's own model on this computer".to_owned()
-        } else {
-            rule.origin.to_string()
-        },
+        address: address(&rule.source, &rule.origin),
         methods: rule.methods.iter().map(|method| method.as_str()).collect(),
         local_server: rule.local_server,
     };
@@ -237,4 +232,37 @@ fn keys(after: &Effective) -> Vec<String> {
         credential.source == vale_plugins::CredentialSource::Person && credential.required
     });
     asked.map(|credential| credential.name.clone()).collect()
+}
+
+/// Stands in for the host's own model while it does not run: only the shape counts.
+pub(crate) fn shape_of_host() -> HostVars {
+    HostVars {
+        infer: Url::parse("http://127.0.0.1:1").ok(),
+    }
+}
+
+pub(crate) fn address(source: &OriginSource, origin: &Origin) -> String {
+    match source {
+        OriginSource::HostInfer => "this computer".to_owned(),
+        _ => origin.to_string(),
+    }
+}
+
+/// As the host has it: a local server that the person typed may need no key, whatever the
+/// manifest says of the plugin's usual address.
+pub(crate) fn keys_are_optional(effective: &Effective) -> bool {
+    let typed_local = |origin: &Origin| {
+        effective.rules.iter().any(|rule| {
+            rule.origin == *origin
+                && rule.local_server
+                && matches!(rule.source, OriginSource::Setting { .. })
+        })
+    };
+    effective.credentials.iter().all(|credential| {
+        !credential.required
+            || credential
+                .origins
+                .iter()
+                .all(|place| typed_local(&place.origin))
+    })
 }

@@ -162,7 +162,11 @@ fn split_advice(text: &str) -> (String, Option<String>) {
 fn sentence(text: &str) -> String {
     let text = text.trim();
     let mut chars = text.chars();
-    let first: String = chars.next().into_iter().flat_map(char::to_uppercase).collect();
+    let first: String = chars
+        .next()
+        .into_iter()
+        .flat_map(char::to_uppercase)
+        .collect();
     let stop = if text.ends_with(['.', '?', '!', ':']) {
         ""
     } else {
@@ -173,14 +177,20 @@ fn sentence(text: &str) -> String {
 
 impl From<NoHome> for ApiError {
     fn from(error: NoHome) -> Self {
-        Self::of_text(ApiErrorKind::Settings, &error.to_string(), "Set VALECHAT_HOME.")
+        Self::of_text(
+            ApiErrorKind::Settings,
+            &error.to_string(),
+            "Set VALECHAT_HOME.",
+        )
     }
 }
 
 impl From<IdError> for ApiError {
     fn from(error: IdError) -> Self {
         let text = error.to_string();
-        let (what, advice) = text.split_once(": ").unwrap_or((&text, "choose another one"));
+        let (what, advice) = text
+            .split_once(": ")
+            .unwrap_or((&text, "choose another one"));
         Self::new(ApiErrorKind::Usage, sentence(what), sentence(advice))
     }
 }
@@ -205,11 +215,9 @@ impl From<SettingsError> for ApiError {
                 )
                 .with_details(lines)
             }
-            SettingsError::Provider(text) => Self::of_text(
-                ApiErrorKind::Usage,
-                &text,
-                "See `valechat provider list`.",
-            ),
+            SettingsError::Provider(text) => {
+                Self::of_text(ApiErrorKind::Usage, &text, "See `valechat provider list`.")
+            }
             SettingsError::Read { .. } => Self::new(
                 ApiErrorKind::Settings,
                 sentence(&error.to_string()),
@@ -284,8 +292,16 @@ mod tests {
     fn what_happened_and_what_to_do_are_told_apart() {
         for (text, what, advice) in [
             ("it broke. Try again.", "It broke.", Some("Try again.")),
-            ("reading /a. b failed. Free space.", "Reading /a. b failed.", Some("Free space.")),
-            ("not there; fetch it, or set it", "Not there.", Some("Fetch it, or set it.")),
+            (
+                "reading /a. b failed. Free space.",
+                "Reading /a. b failed.",
+                Some("Free space."),
+            ),
+            (
+                "not there; fetch it, or set it",
+                "Not there.",
+                Some("Fetch it, or set it."),
+            ),
             ("simply broken", "Simply broken.", None),
         ] {
             assert_eq!(
@@ -318,15 +334,21 @@ mod tests {
                 "Nobody answers",
             ),
             (
-                Error::new(network(NetworkKind::Connect), "the model file x is not there; fetch it")
-                    .into(),
+                Error::new(
+                    network(NetworkKind::Connect),
+                    "the model file x is not there; fetch it",
+                )
+                .into(),
                 true,
                 ApiErrorKind::Network,
                 "The model file x is not there.",
             ),
             (
-                Error::new(ErrorKind::InvalidRequest(Some("settings".into())), "bad. Mend it.")
-                    .into(),
+                Error::new(
+                    ErrorKind::InvalidRequest(Some("settings".into())),
+                    "bad. Mend it.",
+                )
+                .into(),
                 false,
                 ApiErrorKind::Settings,
                 "lan cannot be used: Bad.",
@@ -337,7 +359,12 @@ mod tests {
                 ApiErrorKind::Plugin,
                 "crashed",
             ),
-            (Failure::cancelled(), false, ApiErrorKind::Cancelled, "cancelled"),
+            (
+                Failure::cancelled(),
+                false,
+                ApiErrorKind::Cancelled,
+                "cancelled",
+            ),
             (
                 Error::new(ErrorKind::Internal, "").into(),
                 false,

@@ -120,6 +120,19 @@ impl Api {
             })
     }
 
+    /// Whether such a key can be set at all, before the person is asked for it.
+    ///
+    /// # Errors
+    /// When there is no such provider, or it has no such credential.
+    pub fn check_credential(
+        &self,
+        provider: &str,
+        credential: Option<&str>,
+    ) -> Result<(), ApiError> {
+        let id = self.find_provider(provider)?.id;
+        self.credential(&id, credential).map(drop)
+    }
+
     /// Keeps a provider's key. With `store`, in that store, which is then also the one that the
     /// settings name from now on; `ask` asks for its passphrase.
     ///

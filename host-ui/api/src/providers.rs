@@ -5,10 +5,12 @@ use std::time::Instant;
 use futures::future::join_all;
 use serde::Serialize;
 use serde_json::{Map, Value};
-use vale_host::SettingsEdit;
+use vale_host::{Grant, ProviderSummary, SettingsEdit};
+use vale_plugins::{Ceiling, effective};
 use vale_types::{PluginId, ProviderId};
 
 use crate::api::{Api, blocking};
+use crate::draft::{address, keys_are_optional, shape_of_host};
 use crate::error::{ApiError, ApiErrorKind};
 use crate::keys::KeyRow;
 
@@ -25,8 +27,12 @@ pub struct ProviderRow {
     pub configured: bool,
     /// The settings in force: the person's over the plugin's defaults.
     pub settings: Map<String, Value>,
+    /// Where it asks to go.
+    pub addresses: Vec<String>,
     /// Its keys.
     pub keys: Vec<KeyRow>,
+    /// It is a local server that the person typed: calls without a key are let through.
+    pub key_is_optional: bool,
     /// Why it cannot be used, as far as can be seen without calling it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
@@ -54,35 +60,78 @@ pub struct Removed {
     pub keys_kept: Vec<String>,
 }
 
+struct Reach {
+    settings: Option<Map<String, Value>>,
+    addresses: Vec<String>,
+    key_is_optional: bool,
+    problem: Option<String>,
+}
+
+impl Reach {
+    fn broken(problem: String) -> Self {
+        Self {
+            settings: None,
+            addresses: Vec::new(),
+            key_is_optional: false,
+            problem: Some(problem),
+        }
+    }
+}
+
 impl Api {
     /// All providers, with the state of their keys.
     pub async fn providers(&self) -> Vec<ProviderRow> {
         let all = self.host.providers();
         let rows = all.into_iter().map(|found| async move {
+            let reach = self.reach(&found);
             let given = self.host.settings().providers.get(&found.id);
-            let none = Map::new();
-            let given = given.map_or(&none, |provider| &provider.settings);
-            let (settings, problem) = match self.host.manifest(&found.id) {
-                Ok(manifest) => match manifest.validate_settings(given) {
-                    Ok(filled) => (filled, None),
-                    Err(error) => (given.clone(), Some(error.to_string())),
-                },
-                Err(_) => (
-                    given.clone(),
-                    Some(format!("The plugin “{}” is not installed.", found.plugin)),
-                ),
-            };
+            let given = given.map_or_else(Map::new, |provider| provider.settings.clone());
             ProviderRow {
                 keys: self.key_rows(&found.id).await,
                 id: found.id,
                 plugin: found.plugin,
                 name: found.name,
                 configured: found.configured,
-                settings,
-                problem,
+                settings: reach.settings.unwrap_or(given),
+                addresses: reach.addresses,
+                key_is_optional: reach.key_is_optional,
+                problem: reach.problem,
             }
         });
         join_all(rows).await
+    }
+
+    /// Where the provider may go as it is configured, without calling it.
+    fn reach(&self, found: &ProviderSummary) -> Reach {
+        let Some(installed) = self.installed(&found.plugin) else {
+            let problem = format!("The plugin “{}” is not installed.", found.plugin);
+            return Reach::broken(problem);
+        };
+        let configured = self.host.settings().providers.get(&found.id);
+        let none = Map::new();
+        let given = configured.map_or(&none, |provider| &provider.settings);
+        let grant = Grant {
+            built_in: self.is_built_in(installed),
+            ..configured
+                .map(|found| found.grant.clone())
+                .unwrap_or_default()
+        };
+        match installed.manifest.resolve(given, &shape_of_host()) {
+            Err(error) => Reach::broken(error.to_string()),
+            Ok(resolved) => {
+                let effective = effective(&resolved, &grant, &Ceiling::default());
+                Reach {
+                    settings: installed.manifest.validate_settings(given).ok(),
+                    addresses: resolved
+                        .egress
+                        .iter()
+                        .map(|rule| address(&rule.source, &rule.origin))
+                        .collect(),
+                    key_is_optional: keys_are_optional(&effective),
+                    problem: effective.dropped.first().map(ToString::to_string),
+                }
+            }
+        }
     }
 
     /// Calls the provider for its list of models.

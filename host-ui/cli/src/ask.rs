@@ -43,7 +43,9 @@ pub(crate) fn passphrase() -> Option<Ask> {
 
 fn new_passphrase() -> Option<String> {
     loop {
-        let first = Zeroizing::new(hidden("New passphrase for the key file (8 characters or more): ")?);
+        let first = Zeroizing::new(hidden(
+            "New passphrase for the key file (8 characters or more): ",
+        )?);
         let again = hidden("The same once more: ").map(Zeroizing::new)?;
         if *first == *again {
             return Some(first.to_string());

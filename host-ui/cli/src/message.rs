@@ -91,7 +91,6 @@ pub(crate) async fn build(
     Ok(message)
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -100,6 +99,9 @@ mod tests {
     fn words_join_by_spaces_and_piped_text_stands_apart() {
         assert_eq!(join(["a", "b"].into_iter()), "a b");
         assert_eq!(join(["Review:", "l1\nl2"].into_iter()), "Review:\n\nl1\nl2");
-        assert_eq!(join(["one", "x\ny", "two"].into_iter()), "one\n\nx\ny\n\ntwo");
+        assert_eq!(
+            join(["one", "x\ny", "two"].into_iter()),
+            "one\n\nx\ny\n\ntwo"
+        );
     }
 }

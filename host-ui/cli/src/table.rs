@@ -18,7 +18,8 @@ impl Table {
     }
 
     pub(crate) fn row<const N: usize>(&mut self, cells: [String; N]) {
-        self.rows.push(cells.iter().map(|cell| one_line(cell)).collect());
+        self.rows
+            .push(cells.iter().map(|cell| one_line(cell)).collect());
     }
 
     pub(crate) fn print(&self, out: &Out) -> std::io::Result<()> {
@@ -47,7 +48,10 @@ fn lay<'c>(cells: impl Iterator<Item = &'c str>, widths: &[usize]) -> String {
     let mut line = String::new();
     for (cell, wide) in cells.zip(widths) {
         line.push_str(cell);
-        line.extend(std::iter::repeat_n(' ', wide.saturating_sub(width(cell)) + 2));
+        line.extend(std::iter::repeat_n(
+            ' ',
+            wide.saturating_sub(width(cell)) + 2,
+        ));
     }
     line.truncate(line.trim_end().len());
     line

@@ -9,7 +9,9 @@ use vale_plugins::{
     CardContext, Ceiling, Entry, Grant, HostVars, Manifest, PermissionCard, Registry,
 };
 use vale_sandbox::{CodeCache, Engine, EngineConfig, EngineError};
-use vale_secrets::{Ask, Backend, Passphrases, Secret, SecretError, Source, Vault, VaultConfig};
+use vale_secrets::{
+    Ask, Backend, EnvStore, Passphrases, Secret, SecretError, Source, Vault, VaultConfig,
+};
 use vale_types::{
     Blob, Failure, Fault, FaultClass, Media, Model, ModelRef, PluginId, ProviderId, ProviderInfo,
     Request,
@@ -451,7 +453,12 @@ fn all_providers(
         let Ok(id) = plugin.as_str().parse::<ProviderId>() else {
             continue;
         };
-        if !settings.providers.contains_key(&id) {
+        // By variable and not by name: two names may share one, and with it a key.
+        let variable = EnvStore::variable(id.as_str());
+        if !all
+            .iter()
+            .any(|(taken, ..)| EnvStore::variable(taken.as_str()) == variable)
+        {
             let provider = ProviderSettings {
                 plugin: plugin.clone(),
                 settings: serde_json::Map::new(),

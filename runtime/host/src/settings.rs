@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use url::Url;
 use vale_plugins::Grant;
+use vale_secrets::EnvStore;
 use vale_types::{ModelRef, PluginId, ProviderId};
 
 /// Largest `config.toml` that is read, bytes.
@@ -152,10 +153,32 @@ impl Settings {
     }
 
     fn parse(path: &Path, text: &str) -> Result<Self, SettingsError> {
-        toml::from_str(text).map_err(|error| SettingsError::Invalid {
+        let invalid = |problem: String| SettingsError::Invalid {
             path: path.to_owned(),
-            problem: error.to_string().trim_end().to_owned(),
-        })
+            problem,
+        };
+        let settings: Self = toml::from_str(text)
+            .map_err(|error| invalid(error.to_string().trim_end().to_owned()))?;
+        match settings.shared_key_variable() {
+            Some(problem) => Err(invalid(problem)),
+            None => Ok(settings),
+        }
+    }
+
+    /// Two providers that would read their key from one environment variable: one of them would
+    /// send a key that is not its own.
+    fn shared_key_variable(&self) -> Option<String> {
+        let mut taken = BTreeMap::new();
+        for id in self.providers.keys() {
+            let variable = EnvStore::variable(id.as_str());
+            if let Some(other) = taken.get(&variable) {
+                return Some(format!(
+                    "the providers “{other}” and “{id}” would share the key in {variable}; rename one of them"
+                ));
+            }
+            taken.insert(variable, id);
+        }
+        None
     }
 }
 
@@ -381,6 +404,10 @@ mod tests {
             ("[providers.x]\nplugin = \"../evil\"", "not valid"),
             ("colour = 1", "colour"),
             ("default_model = \"nomodel\"", "provider/model"),
+            (
+                "[providers.a-b]\nplugin = \"openai\"\n[providers.\"a.b\"]\nplugin = \"openai\"",
+                "VALECHAT_KEY_A_B",
+            ),
         ] {
             fs::write(&path, text).unwrap();
             let error = SettingsEdit::open(&path).unwrap_err().to_string();

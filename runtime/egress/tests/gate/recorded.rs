@@ -26,7 +26,9 @@ impl Transport for Tape {
         async move {
             tokio::time::sleep(before_head).await;
             let body = stream::iter(chunks).then(|(pause, text)| async move {
-                tokio::time::sleep(pause).await;
+                if !pause.is_zero() {
+                    tokio::time::sleep(pause).await;
+                }
                 Ok(Bytes::from_static(text.as_bytes()))
             });
             Ok(TransportResponse {
@@ -117,6 +119,21 @@ async fn a_plugin_that_is_slow_to_read_does_not_trip_the_idle_limit() {
     tokio::time::sleep(Duration::from_secs(60)).await;
     assert_eq!(body.next().await.unwrap().unwrap(), "y");
     assert!(body.next().await.is_none());
+}
+
+#[tokio::test]
+async fn after_a_leak_not_even_a_body_that_has_arrived_is_given_out() {
+    let (gate, _) = tape(0, &[(0, "x"), (0, "a-secret-of-some-length"), (0, "y")]);
+    let call = gate.begin_call();
+    let unread = call.send(get(URL)).await.unwrap().body;
+    let (read, error) = drain(call.send(get(URL)).await.unwrap().body).await;
+    assert_eq!((read.as_slice(), error.is_some()), (b"x".as_slice(), true));
+    let (read, error) = drain(unread).await;
+    assert!(read.is_empty(), "{read:?}");
+    assert_eq!(
+        error.unwrap().kind,
+        HttpErrorKind::Other("secret-leak".to_owned())
+    );
 }
 
 /// Sends everyone to a local server.

@@ -35,10 +35,16 @@ pub(crate) struct Direct {
 }
 
 impl Direct {
-    #[expect(clippy::disallowed_methods, reason = "the peer that the gate is measured against")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the peer that the gate is measured against"
+    )]
     pub(crate) fn new(base_url: &str) -> Result<Self> {
         let client = reqwest::Client::builder().no_proxy().build()?;
-        Ok(Self { client, url: format!("{base_url}/chat/completions") })
+        Ok(Self {
+            client,
+            url: format!("{base_url}/chat/completions"),
+        })
     }
 
     pub(crate) async fn get(&self, url: &str) -> Result<String> {
@@ -61,18 +67,28 @@ impl Direct {
             while let Some(end) = memchr::memmem::find(&buffer[used..], b"\n\n") {
                 let frame = &buffer[used..used + end];
                 used += end + 2;
-                let Some(data) = frame.strip_prefix(b"data: ") else { continue };
+                let Some(data) = frame.strip_prefix(b"data: ") else {
+                    continue;
+                };
                 if data == b"[DONE]" {
                     continue;
                 }
                 let chunk: Chunk = serde_json::from_slice(data)?;
-                if chunk.choices.iter().any(|choice| choice.delta.content.is_some()) {
+                if chunk
+                    .choices
+                    .iter()
+                    .any(|choice| choice.delta.content.is_some())
+                {
                     first.get_or_insert_with(|| start.elapsed());
                     events += 1;
                 }
             }
             buffer.drain(..used);
         }
-        Ok(Timing { first: first.ok_or("no event")?, total: start.elapsed(), events })
+        Ok(Timing {
+            first: first.ok_or("no event")?,
+            total: start.elapsed(),
+            events,
+        })
     }
 }

@@ -14,14 +14,22 @@ use crate::upstream::{self, Process};
 /// The value below which `share` of the samples lie.
 fn percentile(samples: &mut [Duration], share: f64) -> Duration {
     samples.sort_unstable();
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "an index")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "an index"
+    )]
     let index = ((samples.len().saturating_sub(1)) as f64 * share).round() as usize;
     samples.get(index).copied().unwrap_or_default()
 }
 
 pub(crate) async fn first_event(upstream: &Process, report: &mut Report) -> Result<()> {
     const ROUNDS: usize = 1_000;
-    let (direct, ours) = (Direct::new(&upstream.base_url())?, Ours::start(&upstream.base_url())?);
+    let (direct, ours) = (
+        Direct::new(&upstream.base_url())?,
+        Ours::start(&upstream.base_url())?,
+    );
     for _ in 0..50 {
         direct.answer("events-20-1").await?;
         ours.answer("events-20-1").await?;
@@ -51,13 +59,17 @@ pub(crate) async fn throughput(
     events: usize,
 ) -> Result<()> {
     const ROUNDS: usize = 5;
-    let (direct, ours) = (Direct::new(&upstream.base_url())?, Ours::start(&upstream.base_url())?);
+    let (direct, ours) = (
+        Direct::new(&upstream.base_url())?,
+        Ours::start(&upstream.base_url())?,
+    );
     let model = format!("events-{events}-{per_chunk}");
     let (mut peer, mut mine) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        for (timing, into) in
-            [(direct.answer(&model).await?, &mut peer), (ours.answer(&model).await?, &mut mine)]
-        {
+        for (timing, into) in [
+            (direct.answer(&model).await?, &mut peer),
+            (ours.answer(&model).await?, &mut mine),
+        ] {
             if timing.events != u64::try_from(events)? {
                 return Err(format!("{} of {events} events came", timing.events).into());
             }
@@ -75,18 +87,28 @@ pub(crate) async fn throughput(
         &format!("{peer:.0} k/s"),
         &format!("{mine:.0} k/s"),
         &format!("{:.2} x direct", mine / peer),
-        if per_chunk == 1 { ">= 0.6 x direct" } else { ">= 150 k/s" },
+        if per_chunk == 1 {
+            ">= 0.6 x direct"
+        } else {
+            ">= 150 k/s"
+        },
     );
     Ok(())
 }
 
 pub(crate) async fn cancel(upstream: &Process, report: &mut Report) -> Result<()> {
     const ROUNDS: usize = 40;
-    let (direct, ours) = (Direct::new(&upstream.base_url())?, Ours::start(&upstream.base_url())?);
+    let (direct, ours) = (
+        Direct::new(&upstream.base_url())?,
+        Ours::start(&upstream.base_url())?,
+    );
     let closed = format!("http://127.0.0.1:{}/closed", upstream.port());
     let mut samples = Vec::new();
     for _ in 0..ROUNDS {
-        let mut turn = ours.host.send(&Ours::model("endless")?, Ours::request()).await?;
+        let mut turn = ours
+            .host
+            .send(&Ours::model("endless")?, Ours::request())
+            .await?;
         loop {
             match turn.next().await {
                 Some(Step::Events(_)) => break,
@@ -126,10 +148,18 @@ pub(crate) async fn load(report: &mut Report) -> Result<()> {
         engine.load(wasm.clone()).await?;
         cold.push(start.elapsed());
     }
-    Engine::new(EngineConfig { cache: Some(open()?), threads: None })?.load(wasm.clone()).await?;
+    Engine::new(EngineConfig {
+        cache: Some(open()?),
+        threads: None,
+    })?
+    .load(wasm.clone())
+    .await?;
     let mut warm = Vec::new();
     for _ in 0..50 {
-        let engine = Engine::new(EngineConfig { cache: Some(open()?), threads: None })?;
+        let engine = Engine::new(EngineConfig {
+            cache: Some(open()?),
+            threads: None,
+        })?;
         let start = Instant::now();
         engine.load(wasm.clone()).await?;
         warm.push(start.elapsed());
@@ -155,7 +185,10 @@ pub(crate) async fn load(report: &mut Report) -> Result<()> {
 /// Proportional set size of a process, kB.
 fn pss_kb(process: &str) -> Result<u64> {
     let rollup = std::fs::read_to_string(format!("/proc/{process}/smaps_rollup"))?;
-    let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:")).ok_or("no Pss")?;
+    let line = rollup
+        .lines()
+        .find_map(|line| line.strip_prefix("Pss:"))
+        .ok_or("no Pss")?;
     Ok(line.trim().trim_end_matches(" kB").parse()?)
 }
 
@@ -170,15 +203,24 @@ pub(crate) async fn memory(report: &mut Report) -> Result<()> {
     paths.built_in_plugins = 2;
     let of_user = Paths::of_this_user()?;
     (paths.infer, paths.model) = (of_user.infer, of_user.model);
-    let host = Host::start(HostConfig { paths, ask_passphrase: None })?;
+    let host = Host::start(HostConfig {
+        paths,
+        ask_passphrase: None,
+    })?;
     for summary in host.providers() {
         if summary.plugin.as_str() != "local" {
             host.describe(&summary.id).await?;
         }
     }
     host.models(&"local".parse()?).await?;
-    let child = host.infer_process().await.ok_or("the local model's process does not run")?;
-    let (host_kb, infer_kb) = (pss_kb("self")?.saturating_sub(before), pss_kb(&child.to_string())?);
+    let child = host
+        .infer_process()
+        .await
+        .ok_or("the local model's process does not run")?;
+    let (host_kb, infer_kb) = (
+        pss_kb("self")?.saturating_sub(before),
+        pss_kb(&child.to_string())?,
+    );
     report.row(
         "memory (PSS), idle, 5 plugins and the local one, model not loaded",
         "",
@@ -196,7 +238,13 @@ pub(crate) async fn memory(report: &mut Report) -> Result<()> {
 
 pub(crate) fn start(report: &mut Report) -> Result<()> {
     let Some(valechat) = std::env::var_os("VALECHAT_BIN") else {
-        report.row("process start to ready", "", "not measured: VALECHAT_BIN is not set", "", "< 200 ms");
+        report.row(
+            "process start to ready",
+            "",
+            "not measured: VALECHAT_BIN is not set",
+            "",
+            "< 200 ms",
+        );
         return Ok(());
     };
     let home = tempfile::tempdir()?;

@@ -18,7 +18,9 @@ pub(crate) struct Ours {
 /// The folder with the built plugins.
 pub(crate) fn plugins() -> Result<PathBuf> {
     let folder = std::env::var_os("VALECHAT_PLUGINS");
-    Ok(folder.ok_or("VALECHAT_PLUGINS is not set: run this through `cargo xtask bench`")?.into())
+    Ok(folder
+        .ok_or("VALECHAT_PLUGINS is not set: run this through `cargo xtask bench`")?
+        .into())
 }
 
 impl Ours {
@@ -35,7 +37,10 @@ impl Ours {
         let mut paths = Paths::under(home.path());
         paths.plugins = vec![plugins()?];
         paths.built_in_plugins = 1;
-        let host = Host::start(HostConfig { paths, ask_passphrase: None })?;
+        let host = Host::start(HostConfig {
+            paths,
+            ask_passphrase: None,
+        })?;
         Ok(Self { host, _home: home })
     }
 
@@ -44,12 +49,18 @@ impl Ours {
     }
 
     pub(crate) fn request() -> Request {
-        Request { messages: vec![Message::text(Role::User, "hi")], ..Request::default() }
+        Request {
+            messages: vec![Message::text(Role::User, "hi")],
+            ..Request::default()
+        }
     }
 
     pub(crate) async fn answer(&self, model: &str) -> Result<Timing> {
         let start = Instant::now();
-        let mut turn = self.host.send(&Self::model(model)?, Self::request()).await?;
+        let mut turn = self
+            .host
+            .send(&Self::model(model)?, Self::request())
+            .await?;
         let mut first = None;
         let mut events = 0;
         while let Some(step) = turn.next().await {
@@ -67,7 +78,11 @@ impl Ours {
                 }
             }
         }
-        Ok(Timing { first: first.ok_or("no event")?, total: start.elapsed(), events })
+        Ok(Timing {
+            first: first.ok_or("no event")?,
+            total: start.elapsed(),
+            events,
+        })
     }
 }
 

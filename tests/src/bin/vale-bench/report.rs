@@ -25,7 +25,8 @@ impl Report {
     }
 
     pub(crate) fn row(&mut self, what: &str, direct: &str, ours: &str, note: &str, target: &str) {
-        self.rows.push([what, direct, ours, note, target].map(str::to_owned));
+        self.rows
+            .push([what, direct, ours, note, target].map(str::to_owned));
     }
 
     pub(crate) fn table(&self) -> String {
@@ -55,13 +56,18 @@ fn machine() -> String {
     let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpu
         .lines()
-        .find_map(|line| line.strip_prefix("model name").and_then(|rest| rest.split(": ").nth(1)))
+        .find_map(|line| {
+            line.strip_prefix("model name")
+                .and_then(|rest| rest.split(": ").nth(1))
+        })
         .unwrap_or("unknown processor")
         .to_owned();
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let date = std::process::Command::new("date").arg("+%Y-%m-%d").output();
-    let date = date.map(|out| String::from_utf8_lossy(&out.stdout).trim().to_owned()).unwrap_or_default();
+    let date = date
+        .map(|out| String::from_utf8_lossy(&out.stdout).trim().to_owned())
+        .unwrap_or_default();
     format!(
         "{date}; {model}, {cores} cores; {}; load at the end {}.\n",
         std::env::consts::OS,

@@ -34,7 +34,11 @@ impl Process {
         let mut line = String::new();
         let stdout = child.stdout.take().ok_or("no pipe")?;
         std::io::BufRead::read_line(&mut std::io::BufReader::new(stdout), &mut line)?;
-        Ok(Self { child, _life_line: life_line, port: line.trim().parse()? })
+        Ok(Self {
+            child,
+            _life_line: life_line,
+            port: line.trim().parse()?,
+        })
     }
 
     pub(crate) fn base_url(&self) -> String {
@@ -78,39 +82,58 @@ pub(crate) async fn serve() -> Result<()> {
 
 /// Nanoseconds since the epoch: the one clock that two processes share in safe Rust.
 pub(crate) fn now_ns() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     u64::try_from(since.as_nanos()).unwrap_or_default()
 }
 
 async fn connection(socket: TcpStream, closed_at: &AtomicU64) -> Result<()> {
     let mut socket = BufReader::new(socket);
     loop {
-        let Some((head, body)) = request(&mut socket).await? else { return Ok(()) };
+        let Some((head, body)) = request(&mut socket).await? else {
+            return Ok(());
+        };
         if head.starts_with("GET /closed") {
             let text = closed_at.load(Ordering::SeqCst).to_string();
-            let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{text}", text.len());
+            let answer = format!(
+                "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{text}",
+                text.len()
+            );
             socket.get_mut().write_all(answer.as_bytes()).await?;
             continue;
         }
-        let wish = body.split("\"model\":\"").nth(1).and_then(|rest| rest.split('"').next());
+        let wish = body
+            .split("\"model\":\"")
+            .nth(1)
+            .and_then(|rest| rest.split('"').next());
         let wish = wish.unwrap_or("events-20-1").to_owned();
         let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
         if wish == "endless" {
             closed_at.store(0, Ordering::SeqCst);
             socket.get_mut().write_all(head.as_bytes()).await?;
-            socket.get_mut().write_all(&chunk(event(0).as_bytes())).await?;
+            socket
+                .get_mut()
+                .write_all(&chunk(event(0).as_bytes()))
+                .await?;
             let mut one = [0];
             // Returns when the client closes.
             let _ = tokio::time::timeout(Duration::from_secs(30), socket.read(&mut one)).await;
             closed_at.store(now_ns(), Ordering::SeqCst);
             return Ok(());
         }
-        let mut numbers = wish.split('-').skip(1).filter_map(|part| part.parse::<usize>().ok());
+        let mut numbers = wish
+            .split('-')
+            .skip(1)
+            .filter_map(|part| part.parse::<usize>().ok());
         let (count, per_chunk) = (numbers.next().unwrap_or(20), numbers.next().unwrap_or(1));
         socket.get_mut().write_all(head.as_bytes()).await?;
         for first in (0..count).step_by(per_chunk.max(1)) {
             let events: String = (first..count.min(first + per_chunk)).map(event).collect();
-            socket.get_mut().write_all(&chunk(events.as_bytes())).await?;
+            socket
+                .get_mut()
+                .write_all(&chunk(events.as_bytes()))
+                .await?;
         }
         let end = "data: {\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"m\",\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
         socket.get_mut().write_all(&chunk(end.as_bytes())).await?;
@@ -144,7 +167,11 @@ async fn request(socket: &mut BufReader<TcpStream>) -> Result<Option<(String, St
     let head = String::from_utf8_lossy(&head).into_owned();
     let length = head
         .lines()
-        .find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length:").map(str::to_owned))
+        .find_map(|line| {
+            line.to_ascii_lowercase()
+                .strip_prefix("content-length:")
+                .map(str::to_owned)
+        })
         .and_then(|length| length.trim().parse().ok())
         .unwrap_or(0);
     let mut body = vec![0; length];

@@ -1,0 +1,305 @@
+//! `model` and `provider`: what is there, and what the person adds.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+use vale_api::{
+    Api, ApiError, ApiErrorKind, Draft, DraftRequest, KeyRow, KeyState, ModelRow, ProviderRow,
+};
+
+use crate::args::{ModelCommand, ProviderCommand};
+use crate::exit::Stop;
+use crate::out::{Out, Style};
+use crate::table::Table;
+use crate::{ask, open};
+
+pub(crate) async fn model(command: ModelCommand, out: Out) -> Result<(), Stop> {
+    let ModelCommand::List { provider } = command;
+    let api = open(&out, ask::passphrase())?;
+    list_models(&api, provider.as_deref(), &out).await
+}
+
+/// Lists models. Fails only when no provider could list any, so that a key that is not set yet
+/// does not spoil the others.
+pub(crate) async fn list_models(api: &Api, provider: Option<&str>, out: &Out) -> Result<(), Stop> {
+    let lists = api.models(provider).await?;
+    let worked = lists.iter().any(|list| list.error.is_none());
+    let first_error = lists.iter().find_map(|list| list.error.clone());
+    if out.json {
+        let failed = if worked { None } else { first_error };
+        match failed {
+            None => out.document(&json!({ "providers": lists }))?,
+            Some(error) => {
+                out.document(&json!({ "providers": lists, "error": error }))?;
+                return Err(Stop::Told(crate::exit::code(error.kind)));
+            }
+        }
+        return Ok(());
+    }
+    let mut table = Table::new(["MODEL", "CONTEXT", "NAME"]);
+    for row in lists.iter().flat_map(|list| &list.models) {
+        table.row([row.model.to_string(), context(row), name(row)]);
+    }
+    if worked {
+        table.print(out)?;
+    }
+    match first_error {
+        Some(error) if !worked && lists.len() == 1 => Err(error.into()),
+        first_error => {
+            for list in &lists {
+                match &list.error {
+                    // Not set up by anybody yet: worth a remark, no more.
+                    Some(error)
+                        if !list.configured && error.kind == ApiErrorKind::Key && worked =>
+                    {
+                        out.note(&format!("{} {}", error.sentence, error.next_step));
+                    }
+                    Some(error) => out.error_words(error),
+                    None => {}
+                }
+            }
+            match first_error {
+                Some(error) if !worked => Err(Stop::Told(crate::exit::code(error.kind))),
+                _ => Ok(()),
+            }
+        }
+    }
+}
+
+fn context(row: &ModelRow) -> String {
+    row.context_window
+        .map_or_else(|| "?".to_owned(), |tokens| tokens.to_string())
+}
+
+fn name(row: &ModelRow) -> String {
+    let mut words = row.name.clone().unwrap_or_default();
+    let remarks = [
+        (row.loaded == Some(true)).then(|| "in memory".to_owned()),
+        row.deprecated_on
+            .as_ref()
+            .map(|date| format!("ends {date}")),
+    ];
+    for remark in remarks.into_iter().flatten() {
+        words.push_str(&format!(" ({remark})"));
+    }
+    words.trim().to_owned()
+}
+
+pub(crate) async fn provider(command: ProviderCommand, out: Out) -> Result<(), Stop> {
+    match command {
+        // Nobody is asked for a passphrase to look at a list.
+        ProviderCommand::List => list(&open(&out, None)?, &out).await,
+        ProviderCommand::Test { name } => {
+            let api = open(&out, ask::passphrase())?;
+            let test = api.test_provider(&name).await?;
+            if out.json {
+                return Ok(out.document(&test)?);
+            }
+            Ok(out.line(&format!(
+                "{} works: {} models listed in {:.1} s.",
+                test.provider, test.models, test.seconds
+            ))?)
+        }
+        ProviderCommand::Remove { name } => remove(&open(&out, None)?, &name, &out).await,
+        ProviderCommand::Add {
+            name,
+            plugin,
+            settings,
+            local_server,
+            key_stdin,
+            yes,
+        } => {
+            let request = DraftRequest {
+                id: name,
+                plugin,
+                settings: once_each(settings)?,
+                is_local_server: local_server,
+            };
+            add(request, key_stdin, yes, &out).await
+        }
+    }
+}
+
+fn once_each(settings: Vec<(String, String)>) -> Result<BTreeMap<String, String>, ApiError> {
+    let mut map = BTreeMap::new();
+    for (name, value) in settings {
+        if map.insert(name.clone(), value).is_some() {
+            return Err(ApiError::new(
+                ApiErrorKind::Usage,
+                format!("The setting {name} is given twice."),
+                "Give it once.",
+            ));
+        }
+    }
+    Ok(map)
+}
+
+async fn list(api: &Api, out: &Out) -> Result<(), Stop> {
+    let rows = api.providers().await;
+    if out.json {
+        return Ok(out.document(&json!({ "providers": rows }))?);
+    }
+    let mut table = Table::new(["PROVIDER", "PLUGIN", "ADDRESS", "KEY"]);
+    for row in &rows {
+        let keys: Vec<String> = row.keys.iter().map(|key| key_words(key, row)).collect();
+        table.row([
+            row.id.to_string(),
+            row.plugin.to_string(),
+            row.addresses.join(", "),
+            if keys.is_empty() {
+                "none needed".to_owned()
+            } else {
+                keys.join(", ")
+            },
+        ]);
+    }
+    table.print(out)?;
+    for row in &rows {
+        if let Some(problem) = &row.problem {
+            out.error_words(&ApiError::new(
+                ApiErrorKind::Settings,
+                format!("{} cannot be used: {problem}", row.id),
+                "Correct it in config.toml, or remove the provider and add it again.",
+            ));
+        }
+        for key in &row.keys {
+            if let KeyState::Unknown { why } = &key.state {
+                out.note(&format!("{}: {why}", row.id));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn key_words(key: &KeyRow, row: &ProviderRow) -> String {
+    let several = row.keys.len() > 1;
+    let words = match &key.state {
+        KeyState::Set { place } => format!("set ({place})"),
+        KeyState::Missing if key.required && !row.key_is_optional => "missing".to_owned(),
+        KeyState::Missing => "none".to_owned(),
+        KeyState::Locked => "locked (passphrase)".to_owned(),
+        KeyState::Unknown { .. } => "unknown".to_owned(),
+        KeyState::MadeByValechat => "none needed".to_owned(),
+    };
+    if several {
+        format!("{}: {words}", key.credential)
+    } else {
+        words
+    }
+}
+
+async fn remove(api: &Api, name: &str, out: &Out) -> Result<(), Stop> {
+    let removed = api.remove_provider(name).await?;
+    if out.json {
+        return Ok(out.document(&removed)?);
+    }
+    out.line(&format!("{} is removed.", removed.provider))?;
+    for credential in &removed.keys_kept {
+        out.note(&format!(
+            "If it had a key, it is kept; `valechat key remove {} --credential {credential}` forgets it.",
+            removed.provider
+        ));
+    }
+    Ok(())
+}
+
+async fn add(request: DraftRequest, key_stdin: bool, yes: bool, out: &Out) -> Result<(), Stop> {
+    let api = open(out, None)?;
+    let draft = api.draft_provider(&request)?;
+    if !out.json {
+        show(&draft, out);
+    }
+    if !draft.asks.is_empty() && !yes {
+        if out.json || !ask::can_ask() {
+            return Err(needs_yes(&draft).into());
+        }
+        if !ask::agrees(out, "Allow this?")? {
+            out.note("Nothing was added.");
+            return Err(Stop::Told(1));
+        }
+    }
+    // Read first: a key that cannot be one leaves the settings as they are.
+    let key = key_stdin
+        .then(|| ask::key(draft.id.as_str(), true))
+        .transpose()?;
+    api.add_provider(&draft).await?;
+    let mut stored = None;
+    if let Some(key) = key {
+        // The provider is known from the next start on.
+        drop(api);
+        let api = open(out, ask::passphrase())?;
+        let set = api.set_key(draft.id.as_str(), None, key, None).await;
+        stored = Some(set.map_err(|mut error| {
+            error.sentence = format!("{} is added, its key is not. {}", draft.id, error.sentence);
+            error
+        })?);
+    }
+    if out.json {
+        return Ok(out.document(&json!({ "added": draft, "key": stored }))?);
+    }
+    out.line(&format!("{} is added.", draft.id))?;
+    match (&stored, draft.keys.is_empty()) {
+        (Some(stored), _) => out.line(&format!("Its key is kept in {}.", stored.place))?,
+        (None, false) if !draft.key_is_optional => {
+            out.note(&format!("It needs a key: `valechat key set {}`.", draft.id))
+        }
+        _ => {}
+    }
+    out.note(&format!("Try it: `valechat provider test {}`.", draft.id));
+    Ok(())
+}
+
+/// What the provider would be let to do, before the question.
+fn show(draft: &Draft, out: &Out) {
+    if out.quiet && draft.asks.is_empty() {
+        return;
+    }
+    let mut text = format!(
+        "{} (plugin {}, {}) may reach:\n",
+        draft.id, draft.plugin, draft.plugin_name
+    );
+    for place in &draft.places {
+        let mut remarks = vec![place.methods.join(", ")];
+        if place.local_server {
+            remarks.push("a server on this machine or in your own network".to_owned());
+        }
+        if place.address.starts_with("http://") {
+            remarks.push("not encrypted".to_owned());
+        }
+        text.push_str(&format!("  {}  {}\n", place.address, remarks.join("; ")));
+    }
+    if !draft.keys.is_empty() {
+        text.push_str(&format!(
+            "  with your key ({}), which ValeChat attaches there and the plugin never sees\n",
+            draft.keys.join(", ")
+        ));
+    }
+    text.push_str("and nothing else.\n");
+    out.question(&text);
+}
+
+fn needs_yes(draft: &Draft) -> ApiError {
+    let origins: Vec<String> = draft
+        .asks
+        .iter()
+        .map(|ask| ask.origin.to_string())
+        .collect();
+    ApiError::new(
+        ApiErrorKind::Usage,
+        format!(
+            "{} would be let to reach {}, and there is no terminal to ask you.",
+            draft.id,
+            origins.join(" and ")
+        ),
+        "Agree with --yes. Nothing was changed.",
+    )
+}
+
+/// A word in the colour of how something is.
+pub(crate) fn status_style(is_bad: bool, is_doubtful: bool) -> Style {
+    match (is_bad, is_doubtful) {
+        (true, _) => Style::Red,
+        (false, true) => Style::Yellow,
+        (false, false) => Style::Green,
+    }
+}

@@ -1,0 +1,170 @@
+//! The conversation in the terminal.
+
+use std::path::PathBuf;
+
+use rustyline::DefaultEditor;
+use rustyline::error::ReadlineError;
+use vale_api::{ApiError, ApiErrorKind, Message, ModelRef};
+
+use crate::chat::Session;
+use crate::exit::Stop;
+use crate::{manage, message};
+
+const HELP: &str = "\
+/model [NAME]  show or change the model (provider/model, or a provider)
+/models        every model of every provider
+/new           forget the conversation and begin anew
+/help          this
+/quit          end (so does Ctrl-D)
+Ctrl-C stops an answer; what had arrived stays in the conversation.";
+
+/// What a line that the person typed means.
+#[derive(Debug, PartialEq, Eq)]
+enum Line<'l> {
+    Empty,
+    Say(&'l str),
+    Model(Option<&'l str>),
+    Models,
+    New,
+    Help,
+    Quit,
+    Unknown(&'l str),
+}
+
+fn meaning(line: &str) -> Line<'_> {
+    let line = line.trim();
+    if line.is_empty() {
+        return Line::Empty;
+    }
+    // A path or several lines that happen to begin with a slash are a message.
+    if !line.starts_with('/') || line.contains('\n') {
+        return Line::Say(line);
+    }
+    let (command, rest) = line
+        .split_once(char::is_whitespace)
+        .map_or((line, None), |(command, rest)| (command, Some(rest.trim())));
+    match command {
+        "/model" => Line::Model(rest),
+        "/models" => Line::Models,
+        "/new" => Line::New,
+        "/help" | "/?" => Line::Help,
+        "/quit" | "/exit" => Line::Quit,
+        other if other.chars().skip(1).all(char::is_alphanumeric) => Line::Unknown(other),
+        _ => Line::Say(line),
+    }
+}
+
+pub(crate) async fn run(
+    session: Session,
+    mut model: ModelRef,
+    mut images: Vec<PathBuf>,
+) -> Result<(), Stop> {
+    let out = session.out;
+    out.note(&format!(
+        "{model} · /help says what you can do, Ctrl-D ends"
+    ));
+    let mut editor = DefaultEditor::new().map_err(no_terminal)?;
+    let mut turns: Vec<Message> = Vec::new();
+    loop {
+        let (back, read) = read_line(editor).await?;
+        editor = back;
+        let line = match read {
+            Ok(line) => line,
+            Err(ReadlineError::Interrupted) => {
+                out.note("Ctrl-D or /quit ends the conversation.");
+                continue;
+            }
+            Err(ReadlineError::Eof) => return Ok(()),
+            Err(error) => return Err(no_terminal(error).into()),
+        };
+        match meaning(&line) {
+            Line::Empty => {}
+            Line::Quit => return Ok(()),
+            Line::Help => out.line(HELP)?,
+            Line::New => {
+                turns.clear();
+                out.note("A new conversation.");
+            }
+            Line::Model(None) => out.line(&model.to_string())?,
+            Line::Model(Some(name)) => match session.api.resolve_model(Some(name)).await {
+                Ok(found) => {
+                    model = found;
+                    out.note(&format!("{model} answers from now on."));
+                }
+                Err(error) => out.error_words(&error),
+            },
+            Line::Models => {
+                // A provider that fails has been told of; the conversation goes on.
+                if let Err(Stop::Error(error)) = manage::list_models(&session.api, None, &out).await
+                {
+                    out.error_words(&error);
+                }
+            }
+            Line::Unknown(command) => {
+                out.note(&format!("There is no {command}; /help says what there is."));
+            }
+            Line::Say(text) => {
+                let asked = message::build(&session.api, text.to_owned(), &images).await;
+                match asked {
+                    Ok(asked) => {
+                        images.clear();
+                        turns.push(asked);
+                        let outcome = session.answer(&model, turns.clone()).await?;
+                        match outcome.said {
+                            Some(said) => turns.push(said),
+                            // Unanswered: the next message takes its place.
+                            None => drop(turns.pop()),
+                        }
+                    }
+                    Err(error) => out.error_words(&error),
+                }
+            }
+        }
+    }
+}
+
+/// Waits for the keyboard on a thread of its own.
+async fn read_line(
+    mut editor: DefaultEditor,
+) -> Result<(DefaultEditor, Result<String, ReadlineError>), ApiError> {
+    tokio::task::spawn_blocking(move || {
+        let read = editor.readline("> ");
+        if let Ok(line) = &read {
+            // Only in memory; failing to remember a line is no reason to stop.
+            let _ = editor.add_history_entry(line.as_str());
+        }
+        (editor, read)
+    })
+    .await
+    .map_err(no_terminal)
+}
+
+fn no_terminal(error: impl std::fmt::Display) -> ApiError {
+    ApiError::new(
+        ApiErrorKind::Failed,
+        format!("The terminal cannot be read: {error}."),
+        "Give the message after the command instead: `valechat chat \"Hello\"`.",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_a_message_unless_it_is_a_command() {
+        for (line, expected) in [
+            ("  ", Line::Empty),
+            ("hello /new", Line::Say("hello /new")),
+            ("/new", Line::New),
+            ("/model", Line::Model(None)),
+            ("/model  lan/a b ", Line::Model(Some("lan/a b"))),
+            ("/quit", Line::Quit),
+            ("/nwe", Line::Unknown("/nwe")),
+            ("/etc/hosts is what?", Line::Say("/etc/hosts is what?")),
+            ("/new\nmore", Line::Say("/new\nmore")),
+        ] {
+            assert_eq!(meaning(line), expected, "{line:?}");
+        }
+    }
+}

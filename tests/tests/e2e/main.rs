@@ -1,0 +1,8 @@
+//! End to end: the built `valechat`, real sandbox, real gate, real `valechat-infer`, real model;
+//! and real peers that we did not write. `cargo xtask test` sets what this needs.
+
+mod aimock;
+mod faults;
+mod life;
+mod local;
+mod support;
