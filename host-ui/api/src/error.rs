@@ -39,7 +39,7 @@ pub struct ApiError {
     pub details: Vec<String>,
     /// The failure as the plugin, its upstream or the sandbox reported it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub failure: Option<Failure>,
+    pub failure: Option<Box<Failure>>,
 }
 
 impl ApiError {
@@ -104,7 +104,7 @@ impl ApiError {
                 Self::new(kind, said.sentence, said.next_step)
             }
         };
-        error.failure = Some(failure);
+        error.failure = Some(Box::new(failure));
         error
     }
 

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use vale_types::{Event, Fault, FaultClass, Finish, Limits, Usage};
+use vale_types::{Event, Extra, Fault, FaultClass, Finish, Limits, Usage};
 
 /// Where a tool call is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -137,20 +137,51 @@ fn broken(what: &str) -> Fault {
     Fault::new(FaultClass::Protocol, what)
 }
 
-/// Bytes of a guest's text in an event, plus a constant for the event itself.
+/// Bytes of a guest's text in an event, wherever it is put, plus a constant for each part.
 fn size_of_event(event: &Event) -> u64 {
     const OVERHEAD: usize = 16;
     let text = match event {
         Event::Text(text) | Event::Thinking(text) | Event::RedactedThinking(text) => text.len(),
-        Event::ToolCallStart(start) => start.id.len() + start.name.len(),
+        Event::ToolCallStart(start) => {
+            start.id.len() + start.name.len() + size_of_extras(&start.extras)
+        }
         Event::ToolCallDelta(delta) => delta.arguments_json.len(),
-        Event::ToolCallEnd(end) => end.signature.as_ref().map_or(0, String::len),
-        Event::ThinkingEnd(end) => end.signature.as_ref().map_or(0, String::len),
-        Event::Usage(usage) => usage.raw_json.as_ref().map_or(0, String::len),
-        Event::Other(extra) => extra.name.len() + extra.json.len(),
-        Event::Started(_) | Event::Ping => 0,
+        Event::ToolCallEnd(end) => size_of(&end.signature) + size_of_extras(&end.extras),
+        Event::ThinkingEnd(end) => {
+            size_of(&end.id) + size_of(&end.signature) + size_of_extras(&end.extras)
+        }
+        Event::Usage(usage) => size_of_usage(usage),
+        Event::Other(extra) => size_of_extra(extra),
+        Event::Started(started) => {
+            size_of(&started.response_id)
+                + size_of(&started.model)
+                + size_of_extras(&started.extras)
+        }
+        Event::Ping => 0,
     };
     u64::try_from(text.saturating_add(OVERHEAD)).unwrap_or(u64::MAX)
+}
+
+fn size_of_usage(usage: &Usage) -> usize {
+    let uses = usage.uses.iter().map(|(name, _)| name.len() + 16);
+    let cost = usage.reported_cost.as_ref();
+    uses.sum::<usize>()
+        + cost.map_or(0, |money| money.currency.len())
+        + size_of(&usage.service_tier)
+        + size_of(&usage.raw_json)
+        + size_of_extras(&usage.extras)
+}
+
+fn size_of(text: &Option<String>) -> usize {
+    text.as_ref().map_or(0, String::len)
+}
+
+fn size_of_extra(extra: &Extra) -> usize {
+    extra.name.len() + extra.json.len() + 16
+}
+
+fn size_of_extras(extras: &[Extra]) -> usize {
+    extras.iter().map(size_of_extra).sum()
 }
 
 #[cfg(test)]
