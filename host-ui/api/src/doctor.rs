@@ -276,6 +276,14 @@ impl Api {
 
     async fn check_answer(&self) -> Check {
         let name = "local model";
+        if self.host.providers().is_empty() {
+            return Check::bad(
+                CheckStatus::Fail,
+                name,
+                "There is no plugin that could ask it.",
+                "Mend the plugins first.",
+            );
+        }
         let request = match self.resolve_model(Some("local")).await {
             Ok(model) => ChatRequest {
                 model,

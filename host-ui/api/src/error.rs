@@ -67,8 +67,9 @@ impl ApiError {
 
     /// `text` holds what happened, then advice; `otherwise` is the advice when it holds none.
     fn of_text(kind: ApiErrorKind, text: &str, otherwise: &str) -> Self {
-        let (sentence, advice) = split_advice(text);
-        Self::new(kind, sentence, advice.as_deref().unwrap_or(otherwise))
+        let (what, advice) = split_advice(text);
+        let advice = advice.map_or_else(|| otherwise.to_owned(), sentence);
+        Self::new(kind, sentence(what), advice)
     }
 
     /// A call's failure. `uses_local_model`: the provider talks to the model that ValeChat runs
@@ -82,6 +83,9 @@ impl ApiError {
                 ErrorKind::InvalidRequest(Some(what)) if what == "settings" => {
                     Some((ApiErrorKind::Settings, error.message.clone()))
                 }
+                ErrorKind::InvalidRequest(Some(what)) if what == "keys" => {
+                    Some((ApiErrorKind::Key, error.message.clone()))
+                }
                 ErrorKind::Network(network)
                     if uses_local_model && network.kind == NetworkKind::Connect =>
                 {
@@ -94,8 +98,9 @@ impl ApiError {
         let mut error = match ours {
             Some((kind, text)) => {
                 let mut error = Self::of_text(kind, &text, "`valechat doctor` says more.");
-                if kind == ApiErrorKind::Settings {
-                    error.sentence = format!("{provider} cannot be used: {}", error.sentence);
+                if kind != ApiErrorKind::Network {
+                    let (what, _) = split_advice(&text);
+                    error.sentence = format!("{provider} cannot be used: {}", stopped(what));
                 }
                 error
             }
@@ -139,8 +144,8 @@ fn kind_of(failure: &Failure) -> ApiErrorKind {
     }
 }
 
-/// Parts "what happened. What to do" and "what happened; what to do", and makes sentences of them.
-fn split_advice(text: &str) -> (String, Option<String>) {
+/// Parts "what happened. What to do" and "what happened; what to do".
+fn split_advice(text: &str) -> (&str, Option<&str>) {
     let text = text.trim();
     // ". " before a capital: not inside a file name or an abbreviation.
     let full_stop = text.match_indices(". ").find(|(at, _)| {
@@ -153,26 +158,31 @@ fn split_advice(text: &str) -> (String, Option<String>) {
         None => text.rsplit_once("; "),
     };
     match parts {
-        Some((what, advice)) => (sentence(what), Some(sentence(advice))),
-        None => (sentence(text), None),
+        Some((what, advice)) => (what.trim(), Some(advice.trim())),
+        None => (text, None),
     }
+}
+
+/// `text` with a full stop.
+fn stopped(text: &str) -> String {
+    let stop = if text.ends_with(['.', '?', '!', ':']) {
+        ""
+    } else {
+        "."
+    };
+    format!("{text}{stop}")
 }
 
 /// `text` with a capital and a full stop.
 fn sentence(text: &str) -> String {
-    let text = text.trim();
+    let text = stopped(text.trim());
     let mut chars = text.chars();
     let first: String = chars
         .next()
         .into_iter()
         .flat_map(char::to_uppercase)
         .collect();
-    let stop = if text.ends_with(['.', '?', '!', ':']) {
-        ""
-    } else {
-        "."
-    };
-    format!("{first}{}{stop}", chars.as_str())
+    format!("{first}{}", chars.as_str())
 }
 
 impl From<NoHome> for ApiError {
@@ -291,24 +301,20 @@ mod tests {
     #[test]
     fn what_happened_and_what_to_do_are_told_apart() {
         for (text, what, advice) in [
-            ("it broke. Try again.", "It broke.", Some("Try again.")),
+            ("it broke. Try again.", "it broke", Some("Try again.")),
             (
                 "reading /a. b failed. Free space.",
-                "Reading /a. b failed.",
+                "reading /a. b failed",
                 Some("Free space."),
             ),
             (
                 "not there; fetch it, or set it",
-                "Not there.",
-                Some("Fetch it, or set it."),
+                "not there",
+                Some("fetch it, or set it"),
             ),
-            ("simply broken", "Simply broken.", None),
+            ("simply broken", "simply broken", None),
         ] {
-            assert_eq!(
-                split_advice(text),
-                (what.to_owned(), advice.map(str::to_owned)),
-                "{text}"
-            );
+            assert_eq!(split_advice(text), (what, advice), "{text}");
         }
     }
 
@@ -351,7 +357,7 @@ mod tests {
                 .into(),
                 false,
                 ApiErrorKind::Settings,
-                "lan cannot be used: Bad.",
+                "lan cannot be used: bad.",
             ),
             (
                 Fault::new(FaultClass::Trap, "unreachable").into(),

@@ -295,7 +295,11 @@ impl SettingsEdit {
             KeyStore::Keyring => "keyring",
             KeyStore::File => "file",
         };
-        self.document["keys"]["store"] = toml_edit::value(name);
+        // `open` has checked that `keys`, if it is there, is a table.
+        let keys = self.document.entry("keys").or_insert_with(toml_edit::table);
+        if let Some(keys) = keys.as_table_like_mut() {
+            keys.insert("store", toml_edit::value(name));
+        }
     }
 
     /// Writes the file: aside, synced, then renamed. The old one stays whole whatever happens.

@@ -36,7 +36,7 @@ pub enum Step {
 #[derive(Debug)]
 pub struct Call {
     steps: mpsc::Receiver<Step>,
-    task: AbortOnDropHandle<()>,
+    task: Option<AbortOnDropHandle<()>>,
     ended: bool,
 }
 
@@ -56,7 +56,10 @@ impl Call {
         });
         if matches!(step, Step::End(_)) {
             self.ended = true;
-            self.task.abort();
+            // It ends by itself, after the rest of the response was read.
+            if let Some(task) = self.task.take() {
+                task.detach();
+            }
         }
         Some(step)
     }
@@ -73,18 +76,21 @@ impl Plugin {
         let plugin = self.clone();
         let request = v0_1::request(request);
         let task = self.engine().runtime().spawn(async move {
-            let events = sender.clone();
+            let steps = sender.clone();
             let end = plugin
                 .guarded(context, |store, guest| {
-                    Box::pin(complete(store, guest, request, events))
+                    Box::pin(complete(store, guest, request, steps))
                 })
                 .await;
-            // The reader may be gone: then nobody waits for the end.
-            let _ = sender.send(Step::End(end)).await;
+            // A call that went well has sent its end itself.
+            if let Err(failure) = end {
+                // The reader may be gone: then nobody waits for the end.
+                let _ = sender.send(Step::End(Err(failure))).await;
+            }
         });
         Call {
             steps,
-            task: AbortOnDropHandle::new(task),
+            task: Some(AbortOnDropHandle::new(task)),
             ended: false,
         }
     }
@@ -203,17 +209,24 @@ fn innermost(error: &wasmtime::Error) -> String {
         .map_or_else(|| error.to_string(), ToString::to_string)
 }
 
+/// How long a guest may go on reading after its terminal value: what is left of a response is
+/// usually the few bytes after the upstream's own end mark, and a body read to its end leaves the
+/// connection to the next call.
+const DRAIN: Duration = Duration::from_millis(200);
+
+/// One completion. Sends the terminal value itself as soon as it is sure; an error is left to the
+/// caller.
 async fn complete(
     store: &mut Store<State>,
     guest: v0_1::ProviderPlugin,
     request: v0_1::Request,
-    events: mpsc::Sender<Step>,
-) -> wasmtime::Result<Result<Finish, Failure>> {
+    steps: mpsc::Sender<Step>,
+) -> wasmtime::Result<Result<(), Failure>> {
     let protocol = Arc::new(Mutex::new(Protocol::new(&store.data().context.limits)));
     let (terminal, terminated) = oneshot::channel();
     let (open, closed) = oneshot::channel();
     let events = EventConsumer {
-        steps: PollSender::new(events),
+        steps: PollSender::new(steps.clone()),
         protocol: Arc::clone(&protocol),
         _open: open,
     };
@@ -221,6 +234,7 @@ async fn complete(
         terminal: Some(terminal),
         protocol,
     };
+    let (bodies, gate) = (store.data().bodies.clone(), store.data().gate.clone());
     store
         .run_concurrent(async move |accessor| {
             let provider = guest.valechat_provider_provider();
@@ -238,7 +252,14 @@ async fn complete(
             };
             // Ends with an error when the guest closes the stream, which is what is awaited.
             let _: Result<(), _> = closed.await;
-            Ok(end)
+            if gate.violation().is_some() {
+                // The caller knows what to say.
+                return Ok(Ok(()));
+            }
+            // The reader may be gone: then the call is being cancelled.
+            let _ = steps.send(Step::End(end)).await;
+            let _ = tokio::time::timeout(DRAIN, bodies.none()).await;
+            Ok(Ok(()))
         })
         .await?
 }

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::watch;
 use vale_egress::GateCall;
 use vale_types::{Fault, FaultClass};
 use wasmtime::ResourceLimiter;
@@ -35,12 +36,47 @@ impl FirstFault {
     }
 }
 
+/// Response bodies that the guest has neither read to the end nor dropped.
+#[derive(Debug, Clone)]
+pub(crate) struct OpenBodies(watch::Sender<usize>);
+
+impl Default for OpenBodies {
+    fn default() -> Self {
+        Self(watch::Sender::new(0))
+    }
+}
+
+impl OpenBodies {
+    /// Counts one body for as long as the guard lives.
+    pub(crate) fn open(&self) -> OpenBody {
+        self.0.send_modify(|open| *open += 1);
+        OpenBody(self.clone())
+    }
+
+    /// Returns when none is open.
+    pub(crate) async fn none(&self) {
+        // Fails only when the sender is gone, which this holds.
+        let _ = self.0.subscribe().wait_for(|open| *open == 0).await;
+    }
+}
+
+/// One open body.
+#[derive(Debug)]
+pub(crate) struct OpenBody(OpenBodies);
+
+impl Drop for OpenBody {
+    fn drop(&mut self) {
+        self.0.0.send_modify(|open| *open = open.saturating_sub(1));
+    }
+}
+
 /// The data of one store.
 pub(crate) struct State {
     pub(crate) context: CallContext,
     pub(crate) gate: GateCall,
     pub(crate) fault: FirstFault,
     pub(crate) cpu: Arc<CpuMeter>,
+    pub(crate) bodies: OpenBodies,
     memory_used: usize,
     log_lines: u32,
     log_bytes: u64,
@@ -53,6 +89,7 @@ impl State {
             context,
             fault: FirstFault::default(),
             cpu: Arc::default(),
+            bodies: OpenBodies::default(),
             memory_used: 0,
             log_lines: 0,
             log_bytes: 0,

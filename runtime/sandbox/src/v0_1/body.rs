@@ -16,7 +16,7 @@ use wasmtime::component::{
 
 use super::bindings::valechat::host::http;
 use super::convert::http_error;
-use crate::state::State;
+use crate::state::{OpenBody, State};
 
 type Sent = Pin<Box<dyn Future<Output = Result<HttpResponse, HttpError>> + Send>>;
 
@@ -53,6 +53,7 @@ impl FutureProducer<State> for PendingResponse {
         let body = BodyProducer {
             body: response.body,
             end: Some(end),
+            open: Some(store.data().bodies.open()),
         };
         let response = http::Response {
             status: response.status,
@@ -68,10 +69,12 @@ impl FutureProducer<State> for PendingResponse {
 struct BodyProducer {
     body: ResponseBody,
     end: Option<oneshot::Sender<Result<(), HttpError>>>,
+    open: Option<OpenBody>,
 }
 
 impl BodyProducer {
     fn ended(&mut self, how: Result<(), HttpError>) {
+        self.open = None;
         if let Some(end) = self.end.take() {
             // The guest may have dropped the future: then nobody wants to know.
             let _ = end.send(how);
