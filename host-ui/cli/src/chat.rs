@@ -63,6 +63,14 @@ pub(crate) async fn run(args: ChatArgs, out: Out) -> Result<(), Stop> {
         return repl::run(session, model, args.image).await;
     };
     let outcome = session.answer(&model, vec![message]).await?;
+    if outcome.code == CANCELLED {
+        // A second Ctrl-C does not wait for anything.
+        tokio::spawn(async {
+            if ctrl_c().await.is_ok() {
+                std::process::exit(i32::from(CANCELLED));
+            }
+        });
+    }
     match outcome.code {
         0 => Ok(()),
         code => Err(Stop::Told(code)),
@@ -133,8 +141,11 @@ impl Session {
         let mut drawing = Drawing::new(self);
         loop {
             let event = tokio::select! {
-                event = stream.next() => event,
+                // The person first: a terminal sends Ctrl-C to every process of its group, and
+                // whatever that ends must not be told as a failure.
+                biased;
                 _ = &mut interrupt => return self.cancel(stream, &mut drawing),
+                event = stream.next() => event,
             };
             let Some(event) = event else {
                 break;
@@ -153,12 +164,6 @@ impl Session {
     }
 
     fn cancel(&self, stream: ChatStream, drawing: &mut Drawing<'_>) -> Result<Outcome, Stop> {
-        // A second Ctrl-C does not wait for anything.
-        tokio::spawn(async {
-            if ctrl_c().await.is_ok() {
-                std::process::exit(i32::from(CANCELLED));
-            }
-        });
         let said = stream.message();
         drawing.draw(&stream.cancel())?;
         drawing.flush()?;

@@ -49,9 +49,7 @@ pub(crate) async fn list_models(api: &Api, provider: Option<&str>, out: &Out) ->
             for list in &lists {
                 match &list.error {
                     // Not set up by anybody yet: worth a remark, no more.
-                    Some(error)
-                        if !list.configured && error.kind == ApiErrorKind::Key && worked =>
-                    {
+                    Some(error) if !list.configured && worked && is_not_set_up(error) => {
                         out.note(&format!("{} {}", error.sentence, error.next_step));
                     }
                     Some(error) => out.error_words(error),
@@ -64,6 +62,10 @@ pub(crate) async fn list_models(api: &Api, provider: Option<&str>, out: &Out) ->
             }
         }
     }
+}
+
+fn is_not_set_up(error: &ApiError) -> bool {
+    matches!(error.kind, ApiErrorKind::Key | ApiErrorKind::Settings)
 }
 
 fn context(row: &ModelRow) -> String {

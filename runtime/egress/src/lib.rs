@@ -21,6 +21,7 @@ mod classify;
 mod client;
 mod config;
 mod credentials;
+mod download;
 mod error;
 mod exchange;
 mod gate;
@@ -36,6 +37,7 @@ mod rule;
 mod transport;
 
 pub use config::{Caps, ConfigError, Credential, GateConfig, Timeouts, TransportKind};
+pub use download::{Download, DownloadError, download};
 pub use error::{HttpError, HttpErrorKind, LeakSite, Violation};
 pub use gate::{Gate, GateCall};
 pub use origin::{Host, Origin, Scheme};

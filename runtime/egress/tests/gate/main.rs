@@ -6,6 +6,7 @@
     reason = "helpers of tests fail by panicking"
 )]
 
+mod downloads;
 mod leaks;
 mod recorded;
 mod redirects;
