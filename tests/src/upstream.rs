@@ -182,7 +182,7 @@ async fn hold(
         return;
     }
     let (mut from_client, mut to_client) = socket.split();
-    let gone = async { while matches!(from_client.read_u8().await, Ok(_)) {} };
+    let gone = async { while from_client.read_u8().await.is_ok() {} };
     let sending = async {
         let head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
         to_client.write_all(head).await?;

@@ -1,5 +1,4 @@
 //! Memory that a guest took comes back. Alone in its program: others would move the figure.
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "tests")]
 
 use vale_sandbox::Plugin;
 use vale_tests::{Sandboxed, closed_gate, context, request, run, skip};

@@ -98,6 +98,19 @@ impl Api {
         installed.dir < self.paths().built_in_plugins
     }
 
+    /// Fetches the local model where the settings name an address and it is not here yet; false
+    /// when there is nothing to fetch. `progress` is told the bytes so far and, where the server
+    /// says, all bytes.
+    ///
+    /// # Errors
+    /// When it could not be fetched; nothing is left behind.
+    pub async fn fetch_local_model(
+        &self,
+        progress: impl FnMut(u64, Option<u64>),
+    ) -> Result<bool, ApiError> {
+        Ok(self.host.fetch_model(progress).await?)
+    }
+
     /// Whether the provider talks to the model that ValeChat runs itself.
     pub(crate) fn uses_local_model(&self, provider: &ProviderId) -> bool {
         let Ok(manifest) = self.host.manifest(provider) else {

@@ -1,7 +1,7 @@
 //! One shape for every failure that a face shows.
 
 use serde::Serialize;
-use vale_host::{KeyError, NoHome, SecretError, SettingsError, StartError};
+use vale_host::{DownloadError, KeyError, NoHome, SecretError, SettingsError, StartError};
 use vale_plugins::ManifestError;
 use vale_types::{ErrorKind, Failure, IdError, NetworkKind};
 
@@ -276,6 +276,23 @@ impl From<SecretError> for ApiError {
             ApiErrorKind::Key,
             &error.to_string(),
             "`valechat doctor` says more.",
+        )
+    }
+}
+
+impl From<DownloadError> for ApiError {
+    fn from(error: DownloadError) -> Self {
+        let kind = match &error {
+            DownloadError::Address(_) | DownloadError::Hash { .. } => ApiErrorKind::Settings,
+            DownloadError::Disk { .. } => ApiErrorKind::Failed,
+            DownloadError::Http { .. }
+            | DownloadError::Status { .. }
+            | DownloadError::Redirect { .. } => ApiErrorKind::Network,
+        };
+        Self::of_text(
+            kind,
+            &error.to_string(),
+            "Check `model` under [inference] in config.toml, then start the chat again.",
         )
     }
 }

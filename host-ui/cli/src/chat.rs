@@ -40,6 +40,7 @@ pub(crate) async fn run(args: ChatArgs, out: Out) -> Result<(), Stop> {
     let api = open(&out, ask::passphrase())?;
     let wanted = args.model.as_deref();
     let prepared = async {
+        fetch_local_model(&api, &out).await?;
         let model = api.resolve_model(wanted).await?;
         match text {
             Some(text) => Ok((model, Some(message::build(&api, text, &args.image).await?))),
@@ -75,6 +76,19 @@ pub(crate) async fn run(args: ChatArgs, out: Out) -> Result<(), Stop> {
         0 => Ok(()),
         code => Err(Stop::Told(code)),
     }
+}
+
+/// Fetches the local model that the settings name by address, if that is still to be done.
+async fn fetch_local_model(api: &Api, out: &Out) -> Result<(), ApiError> {
+    let mut told = 0;
+    let fetched = api.fetch_local_model(|written, whole| {
+        let tenth = whole.and_then(|whole| (written * 10).checked_div(whole));
+        if tenth.is_some_and(|tenth| tenth > told) {
+            told = tenth.unwrap_or_default();
+            out.note(&format!("fetching the local model: {told}0 %"));
+        }
+    });
+    fetched.await.map(drop)
 }
 
 /// Cancelled before there was a model to ask.

@@ -272,7 +272,7 @@ fn show(draft: &Draft, out: &Out) {
     }
     if !draft.keys.is_empty() {
         text.push_str(&format!(
-            "  with your key ({}), which ValeChat attaches there and the plugin never sees\n",
+            "  with your key ({}) if you set one, which ValeChat attaches there and the plugin never sees\n",
             draft.keys.join(", ")
         ));
     }

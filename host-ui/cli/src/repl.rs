@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use rustyline::DefaultEditor;
 use rustyline::error::ReadlineError;
+use rustyline::history::MemHistory;
+use rustyline::{Config, Editor};
 use vale_api::{ApiError, ApiErrorKind, Message, ModelRef};
 
 use crate::chat::Session;
@@ -63,11 +64,11 @@ pub(crate) async fn run(
     out.note(&format!(
         "{model} · /help says what you can do, Ctrl-D ends"
     ));
-    let mut editor = DefaultEditor::new().map_err(no_terminal)?;
+    let mut history = MemHistory::new();
     let mut turns: Vec<Message> = Vec::new();
     loop {
-        let (back, read) = read_line(editor).await?;
-        editor = back;
+        let (back, read) = read_line(history).await?;
+        history = back;
         let line = match read {
             Ok(line) => line,
             Err(ReadlineError::Interrupted) => {
@@ -123,20 +124,21 @@ pub(crate) async fn run(
     }
 }
 
-/// Waits for the keyboard on a thread of its own.
+/// Waits for the keyboard on a thread of its own. The editor lives no longer than its line: while
+/// it does, Ctrl-C is its own, and an answer could not be stopped.
 async fn read_line(
-    mut editor: DefaultEditor,
-) -> Result<(DefaultEditor, Result<String, ReadlineError>), ApiError> {
-    tokio::task::spawn_blocking(move || {
+    history: MemHistory,
+) -> Result<(MemHistory, Result<String, ReadlineError>), ApiError> {
+    let read = tokio::task::spawn_blocking(move || {
+        let mut editor = Editor::<(), _>::with_history(Config::default(), history)?;
         let read = editor.readline("> ");
         if let Ok(line) = &read {
             // Only in memory; failing to remember a line is no reason to stop.
             let _ = editor.add_history_entry(line.as_str());
         }
-        (editor, read)
-    })
-    .await
-    .map_err(no_terminal)
+        Ok::<_, ReadlineError>((std::mem::take(editor.history_mut()), read))
+    });
+    read.await.map_err(no_terminal)?.map_err(no_terminal)
 }
 
 fn no_terminal(error: impl std::fmt::Display) -> ApiError {

@@ -1,10 +1,12 @@
 //! `Host`: the root of the actor system and the handle that every face holds.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use bytes::Bytes;
+use vale_egress::{Download, DownloadError, download};
 use vale_plugins::{
     CardContext, Ceiling, Entry, Grant, HostVars, Manifest, PermissionCard, Registry,
 };
@@ -300,13 +302,39 @@ impl Host {
 
     /// The file of the embedded model; it need not be there.
     #[must_use]
-    pub fn model_file(&self) -> std::path::PathBuf {
+    pub fn model_file(&self) -> PathBuf {
         model_file(&self.0.settings, &self.0.paths)
+    }
+
+    /// Fetches the embedded model's file where the settings name an address and it is not here
+    /// yet; false when there is nothing to fetch. `progress` is told the bytes so far and, where
+    /// the server says, all bytes.
+    ///
+    /// # Errors
+    /// A sentence; nothing is left behind.
+    pub async fn fetch_model(
+        &self,
+        progress: impl FnMut(u64, Option<u64>),
+    ) -> Result<bool, DownloadError> {
+        let to = self.model_file();
+        match self.0.settings.inference.address() {
+            Some((url, sha256)) if !to.is_file() => {
+                let wish = Download {
+                    url,
+                    sha256: sha256.to_owned(),
+                    to,
+                    proxy: self.0.network.proxy.clone(),
+                    extra_roots: self.0.network.extra_roots.clone(),
+                };
+                download(&wish, progress).await.map(|()| true)
+            }
+            _ => Ok(false),
+        }
     }
 
     /// The build of `valechat-infer` that this machine would start; none = not installed.
     #[must_use]
-    pub fn infer_program(&self) -> Option<std::path::PathBuf> {
+    pub fn infer_program(&self) -> Option<PathBuf> {
         choose_program(&self.0.paths.infer)
     }
 
@@ -427,15 +455,24 @@ pub enum KeyError {
 }
 
 /// The model that the embedded server loads.
-fn model_file(settings: &Settings, paths: &Paths) -> std::path::PathBuf {
-    let chosen = settings
-        .inference
-        .model
-        .as_ref()
-        .map(std::path::PathBuf::from);
-    chosen
-        .or_else(|| paths.model.clone())
-        .unwrap_or_else(|| paths.models().join(DEFAULT_MODEL_FILE))
+fn model_file(settings: &Settings, paths: &Paths) -> PathBuf {
+    match &settings.inference.model {
+        Some(chosen) => match settings.inference.address() {
+            // Named by its hash, so that another address never finds this file.
+            Some((url, sha256)) => {
+                let name = url.path_segments().and_then(|mut parts| parts.next_back());
+                let short = sha256.get(..16).unwrap_or(sha256);
+                paths
+                    .models()
+                    .join(format!("{short}-{}", name.unwrap_or("model.gguf")))
+            }
+            None => chosen.into(),
+        },
+        None => paths
+            .model
+            .clone()
+            .unwrap_or_else(|| paths.models().join(DEFAULT_MODEL_FILE)),
+    }
 }
 
 /// Configured providers, and one for each provider plugin that no provider uses under its name.

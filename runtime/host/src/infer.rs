@@ -36,7 +36,7 @@ pub enum InferError {
     NoProgram,
     /// The model file is not there.
     #[error(
-        "the model file {0} is not there; `cargo xtask run` fetches it, or set `model` under [inference] in config.toml"
+        "the model file {0} is not there; a chat fetches it where config.toml names an address, `cargo xtask run` fetches the one that comes with ValeChat, and `model` under [inference] names another"
     )]
     NoModel(PathBuf),
     /// It started and said why it cannot go on.
@@ -272,6 +272,10 @@ impl State {
     }
 }
 
+/// `CreateProcessW`'s flag of that name.
+#[cfg(windows)]
+const CREATE_NEW_PROCESS_GROUP: u32 = 0x200;
+
 fn command(program: &Path, config: &InferConfig) -> Command {
     let mut command = Command::new(program);
     command.arg("--model").arg(&config.model);
@@ -291,6 +295,11 @@ fn command(program: &Path, config: &InferConfig) -> Command {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .kill_on_drop(true);
+    // A group of its own: Ctrl-C in a terminal cancels an answer and leaves the model loaded.
+    #[cfg(unix)]
+    command.process_group(0);
+    #[cfg(windows)]
+    command.creation_flags(CREATE_NEW_PROCESS_GROUP);
     command
 }
 

@@ -25,6 +25,7 @@ pub use settings::{
     InferenceSettings, KeySettings, KeyStore, NetworkSettings, ProviderSettings, Settings,
     SettingsEdit, SettingsError,
 };
+pub use vale_egress::DownloadError;
 pub use vale_plugins::{
     Entry, EntryError, Grant, HostClass, Installed, Manifest, Origin, PermissionCard,
 };

@@ -151,10 +151,15 @@ impl Wiring {
                         .runtime()
                         .spawn_blocking(move || vault.get(&name))
                         .await;
-                    found
-                        .map_err(|error| misconfigured(&error.to_string()))?
-                        .map_err(|error| misconfigured(&error.to_string()))?
-                        .map(|(secret, _source)| secret)
+                    match found.map_err(|error| misconfigured(&error.to_string()))? {
+                        Ok(found) => found.map(|(secret, _source)| secret),
+                        // A server that needs no key is not lost with the keyring.
+                        Err(error) if !is_required(effective, credential) => {
+                            tracing::warn!(provider = %self.id, %error, "going on without a key");
+                            None
+                        }
+                        Err(error) => return Err(no_key_store(&error.to_string())),
+                    }
                 }
             });
         }
@@ -269,6 +274,10 @@ pub(crate) fn secret_name(
 
 fn misconfigured(what: &str) -> Failure {
     Error::new(ErrorKind::InvalidRequest(Some("settings".to_owned())), what).into()
+}
+
+fn no_key_store(what: &str) -> Failure {
+    Error::new(ErrorKind::InvalidRequest(Some("keys".to_owned())), what).into()
 }
 
 fn not_running(what: &str) -> Failure {

@@ -47,6 +47,31 @@ pub struct InferenceSettings {
     pub unload_after_s: u32,
 }
 
+impl InferenceSettings {
+    /// The model's address and SHA-256, where `model` is an address and not a path.
+    #[must_use]
+    pub fn address(&self) -> Option<(Url, &str)> {
+        let model = self.model.as_deref()?;
+        let url = Url::parse(model).ok()?;
+        let is_web = matches!(url.scheme(), "https" | "http");
+        if is_web {
+            Some((url, self.sha256.as_deref().unwrap_or_default()))
+        } else {
+            None
+        }
+    }
+
+    /// What is wrong with an address, if it is one.
+    fn problem(&self) -> Option<String> {
+        let (_, sha256) = self.address()?;
+        let is_hash = sha256.len() == 64 && sha256.bytes().all(|byte| byte.is_ascii_hexdigit());
+        (!is_hash).then(|| {
+            "`model` under [inference] is an address, so `sha256` beside it must be the file's SHA-256, 64 hex digits"
+                .to_owned()
+        })
+    }
+}
+
 impl Default for InferenceSettings {
     fn default() -> Self {
         Self {
@@ -159,7 +184,10 @@ impl Settings {
         };
         let settings: Self = toml::from_str(text)
             .map_err(|error| invalid(error.to_string().trim_end().to_owned()))?;
-        match settings.shared_key_variable() {
+        match settings
+            .shared_key_variable()
+            .or_else(|| settings.inference.problem())
+        {
             Some(problem) => Err(invalid(problem)),
             None => Ok(settings),
         }
@@ -408,6 +436,10 @@ mod tests {
             ("[providers.x]\nplugin = \"../evil\"", "not valid"),
             ("colour = 1", "colour"),
             ("default_model = \"nomodel\"", "provider/model"),
+            (
+                "[inference]\nmodel = \"https://models.example/a.gguf\"",
+                "sha256",
+            ),
             (
                 "[providers.a-b]\nplugin = \"openai\"\n[providers.\"a.b\"]\nplugin = \"openai\"",
                 "VALECHAT_KEY_A_B",

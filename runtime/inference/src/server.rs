@@ -27,6 +27,8 @@ use crate::{
     wire::{AnswerHead, ChatRequest, Usage},
 };
 
+/// Longest answer where the request names no limit, in tokens: small models may never stop by themselves.
+const DEFAULT_MAX_TOKENS: usize = 1024;
 /// Largest request body, in bytes.
 const BODY_LIMIT: usize = 8 << 20;
 
@@ -214,7 +216,7 @@ impl Prepared {
         request.check_supported()?;
         let sampling = request.sampling(random()?)?;
         let stops = request.stops()?;
-        let max_tokens = request.max_tokens()?.unwrap_or(usize::MAX);
+        let max_tokens = request.max_tokens()?.unwrap_or(DEFAULT_MAX_TOKENS);
         let messages = request.template_messages()?;
         let prompt = match prompt_tokens(&messages, &app.template, &app.tokenizer) {
             Ok(tokens) => tokens,

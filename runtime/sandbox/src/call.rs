@@ -1,12 +1,13 @@
 //! One call of one plugin: a fresh store, a task of its own, and a terminal value in every case.
 
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
 use tokio_util::sync::PollSender;
 use tokio_util::task::AbortOnDropHandle;
 use vale_types::{Event, Failure, Fault, FaultClass, Finish, Model, ProviderInfo, Request};
@@ -174,7 +175,7 @@ impl Plugin {
         );
         // Around the whole run: a timeout inside `run_concurrent` does not fire reliably
         // (wasmtime#11869).
-        let outcome = tokio::time::timeout(wall, run).await;
+        let outcome = timeout(wall, run).await;
         if let Some(violation) = gate.violation() {
             return Err(Fault::new(FaultClass::SecretLeak, violation.to_string()).into());
         }
@@ -207,6 +208,14 @@ fn innermost(error: &wasmtime::Error) -> String {
         .chain()
         .last()
         .map_or_else(|| error.to_string(), ToString::to_string)
+}
+
+/// How long a guest may take between the end of its events and its terminal value, whichever comes
+/// first: it has nothing left to wait for.
+const GRACE: Duration = Duration::from_secs(2);
+
+fn broken(what: &str) -> Failure {
+    Fault::new(FaultClass::Protocol, what).into()
 }
 
 /// How long a guest may go on reading after its terminal value: what is left of a response is
@@ -246,19 +255,34 @@ async fn complete(
                 stream.pipe(&mut access, events)?;
                 future.pipe(&mut access, terminal)
             })?;
-            let Ok(end) = terminated.await else {
-                let fault = Fault::new(FaultClass::Protocol, "it ended without a terminal value");
-                return Ok(Err(fault.into()));
+            let mut open_stream = pin!(closed);
+            let mut terminal = pin!(terminated);
+            // Whichever comes first, the other must follow: a guest that forgets it would keep the
+            // person waiting for the wall limit.
+            let (end, is_open) = tokio::select! {
+                // Ends with an error when the guest closes the stream, which is what is awaited.
+                _ = &mut open_stream => (timeout(GRACE, terminal).await, false),
+                end = &mut terminal => (Ok(end), true),
             };
-            // Ends with an error when the guest closes the stream, which is what is awaited.
-            let _: Result<(), _> = closed.await;
+            let end = match end {
+                Ok(Ok(end)) => end,
+                Ok(Err(_)) => return Ok(Err(broken("it ended without a terminal value"))),
+                Err(_) => {
+                    return Ok(Err(broken(
+                        "it closed its events and did not say how it ended",
+                    )));
+                }
+            };
+            if is_open && timeout(GRACE, open_stream).await.is_err() {
+                return Ok(Err(broken("it said how it ended and left its events open")));
+            }
             if gate.violation().is_some() {
                 // The caller knows what to say.
                 return Ok(Ok(()));
             }
             // The reader may be gone: then the call is being cancelled.
             let _ = steps.send(Step::End(end)).await;
-            let _ = tokio::time::timeout(DRAIN, bodies.none()).await;
+            let _ = timeout(DRAIN, bodies.none()).await;
             Ok(Ok(()))
         })
         .await?
@@ -350,7 +374,8 @@ impl FutureConsumer<State> for TerminalConsumer {
             let mut protocol = self.protocol.lock().unwrap_or_else(PoisonError::into_inner);
             match &end {
                 Ok(finish) => protocol.finish(finish),
-                Err(_) => protocol.terminal(),
+                Err(Failure::Error(error)) => protocol.error(error),
+                Err(Failure::Fault(_)) => Ok(()),
             }
         };
         if let Err(fault) = judged {

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use vale_types::{Event, Extra, Fault, FaultClass, Finish, Limits, Usage};
+use vale_types::{Error, Event, Extra, Fault, FaultClass, Finish, Limits, Usage};
 
 /// Where a tool call is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +54,13 @@ impl Protocol {
                 ),
             ));
         }
-        self.bytes = self.bytes.saturating_add(size_of_event(event));
+        self.charge(size_of_event(event))?;
+        self.judge(event)
+    }
+
+    /// Counts a guest's bytes.
+    fn charge(&mut self, bytes: u64) -> Result<(), Fault> {
+        self.bytes = self.bytes.saturating_add(bytes);
         if self.bytes > self.max_bytes {
             return Err(Fault::new(
                 FaultClass::EventFlood,
@@ -64,6 +70,10 @@ impl Protocol {
                 ),
             ));
         }
+        Ok(())
+    }
+
+    fn judge(&mut self, event: &Event) -> Result<(), Fault> {
         match event {
             Event::ToolCallStart(start) => {
                 if self.calls.insert(start.index, CallState::Open).is_some() {
@@ -83,7 +93,7 @@ impl Protocol {
 
     /// Judges the terminal value of an answer that went well.
     pub(crate) fn finish(&mut self, finish: &Finish) -> Result<(), Fault> {
-        self.terminal()?;
+        self.terminal(size_of_finish(finish))?;
         if let Some(usage) = &finish.usage {
             self.usage(usage)?;
         }
@@ -99,13 +109,17 @@ impl Protocol {
         }
     }
 
-    /// Notes that the terminal value is here, whatever it is.
-    pub(crate) fn terminal(&mut self) -> Result<(), Fault> {
+    /// Judges the terminal value of an answer that failed upstream.
+    pub(crate) fn error(&mut self, error: &Error) -> Result<(), Fault> {
+        self.terminal(error.message.len() + size_of_extras(&error.extras))
+    }
+
+    fn terminal(&mut self, bytes: usize) -> Result<(), Fault> {
         if self.finished {
             return Err(broken("it sent a second terminal value"));
         }
         self.finished = true;
-        Ok(())
+        self.charge(u64::try_from(bytes).unwrap_or(u64::MAX))
     }
 
     fn open_call(&mut self, index: u32) -> Result<&mut CallState, Fault> {
@@ -162,6 +176,13 @@ fn size_of_event(event: &Event) -> u64 {
     u64::try_from(text.saturating_add(OVERHEAD)).unwrap_or(u64::MAX)
 }
 
+fn size_of_finish(finish: &Finish) -> usize {
+    finish.usage.as_ref().map_or(0, size_of_usage)
+        + size_of(&finish.response_id)
+        + size_of(&finish.model)
+        + size_of_extras(&finish.extras)
+}
+
 fn size_of_usage(usage: &Usage) -> usize {
     let uses = usage.uses.iter().map(|(name, _)| name.len() + 16);
     let cost = usage.reported_cost.as_ref();
@@ -187,7 +208,7 @@ fn size_of_extras(extras: &[Extra]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use vale_types::{CallDelta, CallEnd, CallStart, FinishReason};
+    use vale_types::{CallDelta, CallEnd, CallStart, ErrorKind, FinishReason};
 
     fn start(index: u32) -> Event {
         Event::ToolCallStart(CallStart {
@@ -301,7 +322,13 @@ mod tests {
             protocol.event(&Event::Ping).unwrap_err().class,
             FaultClass::Protocol
         );
-        assert_eq!(protocol.terminal().unwrap_err().class, FaultClass::Protocol);
+        assert_eq!(
+            protocol
+                .error(&Error::new(ErrorKind::Internal, "x"))
+                .unwrap_err()
+                .class,
+            FaultClass::Protocol
+        );
     }
 
     #[test]

@@ -232,3 +232,90 @@ fn explain_fault(fault: &Fault, provider: &str) -> Explanation {
         ),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ContextLimit, LimitScope, NetworkFailure, RateLimit};
+
+    #[test]
+    fn every_kind_and_every_fault_is_a_sentence_with_a_next_step() {
+        let other = || "odd".to_owned();
+        let auth = [
+            AuthKind::Missing,
+            AuthKind::Invalid,
+            AuthKind::Expired,
+            AuthKind::Forbidden,
+            AuthKind::QuotaExhausted,
+            AuthKind::Other(other()),
+        ];
+        let network = [
+            NetworkKind::Dns,
+            NetworkKind::Connect,
+            NetworkKind::Tls,
+            NetworkKind::Timeout,
+            NetworkKind::Reset,
+            NetworkKind::Truncated,
+            NetworkKind::TooLarge,
+            NetworkKind::DeniedByPolicy,
+            NetworkKind::Protocol,
+            NetworkKind::Other(other()),
+        ];
+        let mut kinds = vec![
+            ErrorKind::RateLimited(RateLimit {
+                retry_after_ms: Some(1500),
+                scope: LimitScope::Requests,
+            }),
+            ErrorKind::Overloaded(None),
+            ErrorKind::ContextLength(ContextLimit {
+                limit: Some(4096),
+                requested: Some(6031),
+            }),
+            ErrorKind::ContentFilter(None),
+            ErrorKind::ContentFilter(Some(other())),
+            ErrorKind::InvalidRequest(None),
+            ErrorKind::InvalidRequest(Some(other())),
+            ErrorKind::ModelNotFound,
+            ErrorKind::Unsupported(other()),
+            ErrorKind::Cancelled,
+            ErrorKind::MalformedResponse,
+            ErrorKind::Internal,
+            ErrorKind::Other(other()),
+        ];
+        kinds.extend(auth.map(ErrorKind::Auth));
+        kinds.extend(network.map(|kind| {
+            ErrorKind::Network(NetworkFailure {
+                kind,
+                request_sent: false,
+            })
+        }));
+        let classes = [
+            FaultClass::Trap,
+            FaultClass::CpuLimit,
+            FaultClass::MemoryLimit,
+            FaultClass::WallLimit,
+            FaultClass::EventFlood,
+            FaultClass::LogFlood,
+            FaultClass::Protocol,
+            FaultClass::SecretLeak,
+            FaultClass::Load,
+        ];
+        let errors = kinds
+            .into_iter()
+            .map(|kind| Failure::Error(Error::new(kind, "words of the upstream")));
+        let faults = classes.map(|class| Failure::Fault(Fault::new(class, "a detail")));
+        let mut sentences = Vec::new();
+        for failure in errors.chain(faults) {
+            let words = failure.explain("acme");
+            for text in [&words.sentence, &words.next_step] {
+                assert!(text.ends_with('.'), "{failure:?}: {text}");
+                assert!(!text.contains(".."), "{failure:?}: {text}");
+            }
+            sentences.push(words.sentence);
+        }
+        let told = sentences.len();
+        sentences.sort();
+        sentences.dedup();
+        assert_eq!(sentences.len(), told, "each says something of its own");
+    }
+}

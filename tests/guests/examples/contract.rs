@@ -1,13 +1,15 @@
-//! Breaks a rule of the contract; the model says which.
+//! Breaks a rule of the contract; the model says which. The message is the URL of a server that
+//! never answers, for those that wait for ever.
 
 use vale_test_guests::stream_types::{CallDelta, CallEnd, CallStart};
-use vale_test_guests::{Event, Out, Request, Script, finished, guest, usage};
+use vale_test_guests::{Event, Out, Request, Script, finished, guest, http, texts, usage};
 
 struct Contract;
 
 impl Script for Contract {
     async fn answer(request: Request, mut out: Out) {
         out.text("before the breach").await;
+        let url = texts(&request).pop();
         match request.model.as_str() {
             "emit-after-finish" => {
                 let Out {
@@ -23,13 +25,13 @@ impl Script for Contract {
                 drop(terminal.write(Ok(finished(None))).await);
                 // Neither closed nor written: the host waits for a close that never comes.
                 std::mem::forget(events);
-                idle().await;
+                wait_for_ever(url).await;
                 return;
             }
             // The instance stays busy though the answer is whole.
             "idles-after-the-end" => {
                 out.finish().await;
-                idle().await;
+                wait_for_ever(url).await;
                 return;
             }
             "never-says-how-it-ended" => {
@@ -37,6 +39,7 @@ impl Script for Contract {
                 std::mem::forget(out.terminal);
                 return;
             }
+            "waits-for-nothing" => std::future::pending::<()>().await,
             "shrinks-usage" => {
                 out.send(vec![Event::Usage(usage(10, 5))]).await;
                 out.send(vec![Event::Usage(usage(10, 4))]).await;
@@ -57,9 +60,17 @@ impl Script for Contract {
     }
 }
 
-/// Waits for what never happens.
-async fn idle() {
-    std::future::pending::<()>().await;
+/// Waits for what never comes: the body of an answer.
+async fn wait_for_ever(url: Option<String>) {
+    let request = http::Request {
+        method: http::Method::Get,
+        url: url.expect("a message with a URL"),
+        headers: Vec::new(),
+        body: Vec::new(),
+        extras: Vec::new(),
+    };
+    let mut response = http::send(&request).await.expect("an answer");
+    response.body.next().await;
 }
 
 fn begin(index: u32) -> Event {

@@ -105,11 +105,7 @@ fn each_fault_of_aimock_is_a_sentence_and_keeps_the_text() {
         let said = profile.run(&["chat", "--json", "-m", "peer/gpt-4o", message]);
         assert_eq!(said.code, Some(code), "{message}: {said:?}");
         let end = said.last_event();
-        let error = if end["type"] == "failed" {
-            &end["error"]
-        } else {
-            &end["error"]
-        };
+        let error = &end["error"];
         let sentence = error["sentence"]
             .as_str()
             .unwrap_or_else(|| panic!("{message}: {end}"));

@@ -7,12 +7,13 @@ use std::path::Path;
 use crate::support::{Profile, Said, needed};
 
 /// A server that gives every request the same bytes and closes.
-fn server(answer: &'static [u8]) -> String {
+pub(crate) fn server(answer: impl Into<Vec<u8>>) -> String {
+    let answer = answer.into();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     std::thread::spawn(move || {
         for socket in listener.incoming().flatten() {
-            answer_one(socket, answer);
+            answer_one(socket, &answer);
         }
     });
     format!("http://{address}/v1")
@@ -176,6 +177,35 @@ fn damaged_compiled_code_is_made_anew() {
     }
     let said = profile.run(&["chat", "--max-tokens", "2", "hi"]);
     assert_eq!(said.code, Some(0), "{said:?}");
+}
+
+#[test]
+fn a_model_by_address_is_fetched_once_and_only_with_the_right_hash() {
+    let model = std::fs::read(needed("VALECHAT_MODEL")).unwrap();
+    let sha256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53";
+    let mut answer =
+        format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", model.len()).into_bytes();
+    answer.extend_from_slice(&model);
+    let address = server(answer).replace("/v1", "/smol.gguf");
+    let configure = |profile: &Profile, address: &str, sha256: &str| {
+        profile.configure(&format!(
+            "[inference]\nmodel = \"{address}\"\nsha256 = \"{sha256}\"\n"
+        ));
+    };
+    let profile = Profile::new();
+    configure(&profile, &address, &sha256.replace('b', "c"));
+    assert_clear(&profile.run(&["chat", "hi"]), 3, "another SHA-256");
+    configure(&profile, &address, sha256);
+    let said = profile.run(&["chat", "--max-tokens", "2", "hi"]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert!(
+        said.err.contains("fetching the local model: 100 %"),
+        "{said:?}"
+    );
+    configure(&profile, "http://127.0.0.1:9/smol.gguf", sha256);
+    let kept = profile.run(&["chat", "--max-tokens", "2", "hi"]);
+    assert_eq!(kept.code, Some(0), "it is here already: {kept:?}");
+    assert!(!kept.err.contains("fetching"), "{kept:?}");
 }
 
 #[test]

@@ -7,7 +7,7 @@ const STORY: &str = "Write a short story about a lighthouse keeper and the sea."
 
 #[test]
 fn a_fresh_profile_answers_without_account_or_key() {
-    let said = Profile::new().run(&["chat", "Say hello"]);
+    let said = Profile::new().run(&["chat", "--max-tokens", "40", "Say hello"]);
     assert_eq!(said.code, Some(0), "{said:?}");
     assert!(said.out.trim().len() > 1, "{said:?}");
 }

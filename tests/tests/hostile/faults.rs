@@ -1,6 +1,6 @@
 //! Each misdeed ends in its fault class, and what was received before stays.
 
-use vale_tests::{Sandboxed, closed_gate, context, request, run, soon};
+use vale_tests::{Held, Sandboxed, closed_gate, context, request, run, soon};
 use vale_types::{Event, Failure, FaultClass, FinishReason, Limits};
 
 /// Small enough to be reached quickly, large enough for an honest guest.
@@ -161,37 +161,71 @@ async fn a_broken_rule_of_the_contract_is_a_fault_that_names_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_component_models_own_rules_hold_against_the_bare_intrinsics() {
+    let twice = [("returns-twice", FaultClass::Trap, "called more than once")];
+    each("raw", "", limits(), &twice).await;
     let table = [
-        ("returns-twice", FaultClass::Trap, ""),
-        ("ends-twice", FaultClass::Trap, ""),
-        ("drops-the-end-unwritten", FaultClass::Trap, ""),
+        ("ends-twice", FaultClass::Trap, "previous write succeeded"),
+        (
+            "drops-the-end-unwritten",
+            FaultClass::Trap,
+            "without first writing",
+        ),
     ];
-    each("raw", "", limits(), &table).await;
+    each("raw", "before the breach", limits(), &table).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_guest_that_never_comes_to_an_end_is_given_one() {
+    let plugin = Sandboxed::default().load("contract").await;
     let impatient = Limits {
-        wall_s: 1,
+        wall_s: 60,
         ..limits()
     };
-    let table = [(
-        "stream-left-open",
-        FaultClass::WallLimit,
-        "1 s (limit wall_s)",
-    )];
-    each("contract", "before the breach", impatient, &table).await;
-
-    let plugin = Sandboxed::default().load("contract").await;
-    let silent = request("never-says-how-it-ended", &[]);
-    let outcome = run(&plugin, context(closed_gate(), impatient), &silent).await;
-    assert_eq!(outcome.text(), "before the breach");
-    assert!(matches!(outcome.end, Err(Failure::Fault(_))), "{outcome:?}");
+    for (misdeed, class, words) in [
+        (
+            "stream-left-open",
+            FaultClass::Protocol,
+            "left its events open",
+        ),
+        (
+            "never-says-how-it-ended",
+            FaultClass::Protocol,
+            "did not say how it ended",
+        ),
+        ("waits-for-nothing", FaultClass::Trap, "unreachable"),
+    ] {
+        let silent = Held::start().await;
+        let request = request(misdeed, &[&silent.upstream.url("/")]);
+        let outcome = run(
+            &plugin,
+            context(silent.upstream.gate(), impatient),
+            &request,
+        )
+        .await;
+        let (found, detail) = outcome.fault();
+        assert_eq!(found, class, "{misdeed}: {detail}");
+        assert!(detail.contains(words), "{misdeed}: {detail}");
+        assert_eq!(outcome.text(), "before the breach", "{misdeed}");
+    }
 
     // The answer is whole: whatever the guest does afterwards is nobody's loss.
-    let whole = request("idles-after-the-end", &[]);
-    let outcome = run(&plugin, context(closed_gate(), impatient), &whole).await;
+    let mut silent = Held::start().await;
+    let request = request("idles-after-the-end", &[&silent.upstream.url("/")]);
+    let outcome = run(
+        &plugin,
+        context(silent.upstream.gate(), impatient),
+        &request,
+    )
+    .await;
     assert_eq!(outcome.end.unwrap().reason, FinishReason::Stop);
+    if silent.events.recv().await.is_some() {
+        let gone = soon(
+            "the end of the idle guest's connection",
+            silent.events.recv(),
+        )
+        .await;
+        assert_eq!(gone, None);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

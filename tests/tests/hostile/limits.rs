@@ -130,6 +130,7 @@ async fn guests_that_spin_on_every_thread_are_gone_once_their_calls_are_dropped(
     let beside = run(&honest, fresh(), &request("", &["beside them"])).await;
     assert_eq!(beside.text(), "beside them");
 
+    let dropped = Instant::now();
     let mut stores = Vec::new();
     for (call, mut gone) in spinning {
         assert!(gone.try_recv().is_err(), "it still spins");
@@ -142,6 +143,10 @@ async fn guests_that_spin_on_every_thread_are_gone_once_their_calls_are_dropped(
             Some(())
         );
     }
+    println!(
+        "both were gone {} ms after the drop",
+        dropped.elapsed().as_millis()
+    );
     let after = run(&honest, fresh(), &request("", &["after them"])).await;
     assert_eq!(after.text(), "after them");
 }

@@ -76,8 +76,8 @@ async fn a_component_that_imports_more_than_its_world_is_refused() {
         ),
         // Types may be imported; functions under their name may not.
         (
-            "package valechat:types@0.1.9 { interface common { f: func(); } }",
-            "valechat:types/common@0.1.9",
+            "package valechat:types@0.1.9 { interface sneaky { f: func(); } }",
+            "valechat:types/sneaky@0.1.9",
         ),
         (
             "package valechat:host@0.2.0 { interface http { f: func(); } }",

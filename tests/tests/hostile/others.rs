@@ -37,7 +37,10 @@ async fn an_open_stream_of_another_plugin_goes_on_through_every_fault() {
         ("raw", "ends-twice"),
     ] {
         let hostile = sandboxed.load(guest).await;
-        let mut running = hostile.complete(context(closed_gate(), limits), &request(misdeed, &[]));
+        // Whoever waits for an answer waits for ever.
+        let silent = Held::start().await;
+        let request = request(misdeed, &[&silent.upstream.url("/")]);
+        let mut running = hostile.complete(context(silent.upstream.gate(), limits), &request);
         // One chunk while it runs, one after its fault.
         let during = format!("{guest} {misdeed} runs; ");
         held.chunks.send(during.clone()).unwrap();

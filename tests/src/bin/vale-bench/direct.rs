@@ -63,10 +63,9 @@ impl Direct {
         let mut buffer: Vec<u8> = Vec::new();
         while let Some(piece) = bytes.next().await {
             buffer.extend_from_slice(&piece?);
-            let mut used = 0;
-            while let Some(end) = memchr::memmem::find(&buffer[used..], b"\n\n") {
-                let frame = &buffer[used..used + end];
-                used += end + 2;
+            let mut rest = buffer.as_slice();
+            while let Some((frame, after)) = split_frame(rest) {
+                rest = after;
                 let Some(data) = frame.strip_prefix(b"data: ") else {
                     continue;
                 };
@@ -83,6 +82,7 @@ impl Direct {
                     events += 1;
                 }
             }
+            let used = buffer.len() - rest.len();
             buffer.drain(..used);
         }
         Ok(Timing {
@@ -91,4 +91,11 @@ impl Direct {
             events,
         })
     }
+}
+
+/// The bytes before the first empty line, and those after it.
+fn split_frame(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let end = memchr::memmem::find(bytes, b"\n\n")?;
+    let (frame, rest) = bytes.split_at_checked(end)?;
+    Some((frame, rest.get(2..)?))
 }

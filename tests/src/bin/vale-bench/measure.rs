@@ -109,11 +109,9 @@ pub(crate) async fn cancel(upstream: &Process, report: &mut Report) -> Result<()
             .host
             .send(&Ours::model("endless")?, Ours::request())
             .await?;
-        loop {
-            match turn.next().await {
-                Some(Step::Events(_)) => break,
-                other => return Err(format!("no event: {other:?}").into()),
-            }
+        let step = turn.next().await;
+        if !matches!(step, Some(Step::Events(_))) {
+            return Err(format!("no event: {step:?}").into());
         }
         let dropped = upstream::now_ns();
         drop(turn);
