@@ -74,6 +74,7 @@ async fn pump<M: crate::EventMapper>(
     let http::Response { mut body, end, .. } = response;
     let mut buffer = Vec::with_capacity(READ_BYTES);
     let mut batch = Vec::new();
+    let mut is_open;
     let result = loop {
         let status;
         (status, buffer) = body.read(buffer).await;
@@ -88,7 +89,7 @@ async fn pump<M: crate::EventMapper>(
             // Nobody listens any more.
             return;
         }
-        let is_open = matches!(status, StreamResult::Complete(_));
+        is_open = matches!(status, StreamResult::Complete(_));
         match pushed {
             Err(error) => break Err(error),
             Ok(Flow::Done) => break session.finish(Ok(()), &mut batch),
@@ -100,14 +101,15 @@ async fn pump<M: crate::EventMapper>(
         return;
     }
     drop(events);
-    let is_whole = result.is_ok();
+    // Reading on after the end was told would trap.
+    let has_tail = is_open && result.is_ok();
     let result = result.map_err(|error| Error {
         provider_request_id: error.provider_request_id.or(request_id),
         ..error
     });
     // A host that has gone away needs no answer.
     _ = terminal.write(result).await;
-    if is_whole {
+    if has_tail {
         drain(body, buffer).await;
     }
 }

@@ -303,7 +303,7 @@ mod tests {
         let errors = kinds
             .into_iter()
             .map(|kind| Failure::Error(Error::new(kind, "words of the upstream")));
-        let faults = classes.map(|class| Failure::Fault(Fault::new(class, "a detail")));
+        let faults = classes.map(|class| Failure::Fault(Fault::new(class, class.as_str())));
         let mut sentences = Vec::new();
         for failure in errors.chain(faults) {
             let words = failure.explain("acme");
