@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
 use bytes::Bytes;
@@ -24,9 +25,7 @@ use crate::network::Network;
 use crate::paths::{DEFAULT_MODEL_FILE, Paths};
 use crate::plugins_actor::{Load, PluginsActor};
 use crate::prepare::{Wiring, secret_name};
-use crate::provider_actor::{
-    Attempt, Describe, ListModels, ProviderActor, ProviderStatus, Status, Turn,
-};
+use crate::provider_actor::{Attempt, ProviderActor, ProviderStatus, Ready, Status, Turn};
 use crate::settings::{KeyStore, ProviderSettings, Settings, SettingsError};
 use crate::supervise::Child;
 
@@ -82,6 +81,7 @@ struct Inner {
     infer: Child<InferActor>,
     providers: BTreeMap<ProviderId, (ProviderSettings, bool, Child<ProviderActor>)>,
     notes: Vec<String>,
+    key_changes: Arc<AtomicU64>,
     system: actix::System,
     thread: Option<JoinHandle<()>>,
 }
@@ -154,6 +154,7 @@ impl Host {
                 InferActor::new(Arc::clone(&config))
             })
         };
+        let key_changes = Arc::<AtomicU64>::default();
         let mut providers = BTreeMap::new();
         for (id, provider, configured) in all_providers(&settings, &registry) {
             let wiring = Arc::new(Wiring {
@@ -165,6 +166,7 @@ impl Host {
                 engine: engine.clone(),
                 vault: Arc::clone(&vault),
                 network: Arc::clone(&network),
+                key_changes: Arc::clone(&key_changes),
             });
             let child = Child::start(format!("provider {id}"), arbiter.clone(), move || {
                 ProviderActor::new(Arc::clone(&wiring))
@@ -181,6 +183,7 @@ impl Host {
             infer,
             providers,
             notes,
+            key_changes,
             system,
             thread: Some(thread),
         })))
@@ -276,7 +279,11 @@ impl Host {
     /// # Errors
     /// The upstream's failure or the plugin's fault.
     pub async fn models(&self, provider: &ProviderId) -> Result<Vec<Model>, Failure> {
-        self.provider(provider)?.call(ListModels).await?
+        self.provider(provider)?
+            .call(Ready)
+            .await??
+            .list_models()
+            .await
     }
 
     /// What the plugin says about itself.
@@ -284,7 +291,11 @@ impl Host {
     /// # Errors
     /// The plugin's fault.
     pub async fn describe(&self, provider: &ProviderId) -> Result<ProviderInfo, Failure> {
-        self.provider(provider)?.call(Describe).await?
+        self.provider(provider)?
+            .call(Ready)
+            .await??
+            .describe()
+            .await
     }
 
     /// How the provider is.
@@ -425,7 +436,9 @@ impl Host {
         secret: &Secret,
     ) -> Result<(), KeyError> {
         let name = secret_name(provider, credential, first).map_err(KeyError::Name)?;
-        Ok(self.0.vault.set(&name, secret)?)
+        self.0.vault.set(&name, secret)?;
+        self.0.key_changes.fetch_add(1, Ordering::SeqCst);
+        Ok(())
     }
 
     /// Forgets a provider's key; false when there was none. Blocks.
@@ -439,7 +452,9 @@ impl Host {
         first: bool,
     ) -> Result<bool, KeyError> {
         let name = secret_name(provider, credential, first).map_err(KeyError::Name)?;
-        Ok(self.0.vault.remove(&name)?)
+        let removed = self.0.vault.remove(&name)?;
+        self.0.key_changes.fetch_add(1, Ordering::SeqCst);
+        Ok(removed)
     }
 }
 

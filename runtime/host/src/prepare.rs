@@ -1,6 +1,7 @@
 //! From what is configured to what a call needs: plugin, gate, settings, credentials' presence.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use vale_egress::{Caps, Credential, Gate, GateConfig, Origin, Rule, Timeouts};
 use vale_plugins::{
@@ -8,7 +9,7 @@ use vale_plugins::{
     OriginSource, Piece, effective,
 };
 use vale_sandbox::{Ambient, CallContext, CredentialInfo, Engine, LogSink, Plugin};
-use vale_secrets::{Secret, SecretName, Vault};
+use vale_secrets::{Secret, SecretError, SecretName, Vault};
 use vale_types::{AuthKind, Error, ErrorKind, Failure, NetworkFailure, NetworkKind, ProviderId};
 
 use crate::infer::{Endpoint, Ensure, InferActor};
@@ -27,6 +28,8 @@ pub(crate) struct Wiring {
     pub(crate) engine: Engine,
     pub(crate) vault: Arc<Vault>,
     pub(crate) network: Arc<Network>,
+    /// Counts changes of keys: what was prepared before one is not used after it.
+    pub(crate) key_changes: Arc<AtomicU64>,
 }
 
 /// Everything that calls of one provider share. Cheap to clone.
@@ -39,8 +42,16 @@ struct Parts {
     settings_json: String,
     credentials: Vec<CredentialInfo>,
     limits: vale_types::Limits,
-    /// The life of the model process that this was prepared for; none = needs none.
+    /// What this was prepared for; none = not to be used again.
+    valid_for: Option<Epoch>,
+}
+
+/// What a preparation depends on beside the settings, which do not change while a host runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Epoch {
+    /// The life of the model process; none = needs none.
     infer_life: Option<u64>,
+    key_changes: u64,
 }
 
 impl Prepared {
@@ -77,6 +88,13 @@ impl Prepared {
     }
 }
 
+/// Keys as they were found.
+struct Found {
+    secrets: Vec<Option<Secret>>,
+    /// Whether every store could tell.
+    all_known: bool,
+}
+
 impl Wiring {
     /// What calls need, from `kept` while that is still right.
     pub(crate) async fn prepare(&self, kept: Option<Prepared>) -> Result<Prepared, Failure> {
@@ -85,7 +103,7 @@ impl Wiring {
             .call(Load(self.settings.plugin.clone()))
             .await??;
         let manifest = &loaded.installed.manifest;
-        let infer = if needs_infer(manifest) {
+        let infer = if needs_infer(manifest, &self.settings) {
             Some(
                 self.infer
                     .call(Ensure)
@@ -95,9 +113,12 @@ impl Wiring {
         } else {
             None
         };
-        let life = infer.as_ref().map(|endpoint| endpoint.life);
+        let epoch = Epoch {
+            infer_life: infer.as_ref().map(|endpoint| endpoint.life),
+            key_changes: self.key_changes.load(Ordering::SeqCst),
+        };
         if let Some(kept) = kept
-            && kept.0.infer_life == life
+            && kept.0.valid_for == Some(epoch)
         {
             return Ok(kept);
         }
@@ -117,10 +138,18 @@ impl Wiring {
         {
             return Err(not_granted(&dropped.to_string()));
         }
-        let secrets = self.secrets(&effective, infer.as_ref()).await?;
+        let Found { secrets, all_known } =
+            self.secrets(manifest, &effective, infer.as_ref()).await?;
         let credentials = credential_infos(&effective, &secrets);
         let config = self.gate_config(&effective, secrets)?;
-        let gate = Gate::new(config).map_err(|error| misconfigured(&error.to_string()))?;
+        // On a blocking thread: it reads the system's certificates.
+        let gate = self
+            .engine
+            .runtime()
+            .spawn_blocking(move || Gate::new(config))
+            .await
+            .map_err(|error| misconfigured(&error.to_string()))?
+            .map_err(|error| misconfigured(&error.to_string()))?;
         let settings_json =
             serde_json::to_string(&resolved.settings).unwrap_or_else(|_| "{}".to_owned());
         Ok(Prepared(Arc::new(Parts {
@@ -129,41 +158,63 @@ impl Wiring {
             settings_json,
             credentials,
             limits: effective.limits,
-            infer_life: life,
+            valid_for: all_known.then_some(epoch),
         })))
     }
 
     /// The value of each effective credential, where there is one.
     async fn secrets(
         &self,
+        manifest: &Manifest,
         effective: &Effective,
         infer: Option<&Endpoint>,
-    ) -> Result<Vec<Option<Secret>>, Failure> {
-        let mut secrets = Vec::with_capacity(effective.credentials.len());
-        for (index, credential) in effective.credentials.iter().enumerate() {
-            secrets.push(match credential.source {
+    ) -> Result<Found, Failure> {
+        let mut found = Found {
+            secrets: Vec::with_capacity(effective.credentials.len()),
+            all_known: true,
+        };
+        for credential in &effective.credentials {
+            let secret = match credential.source {
                 CredentialSource::HostInfer => infer.map(|endpoint| endpoint.token.duplicate()),
                 CredentialSource::Person => {
-                    let name = secret_name(&self.id, &credential.name, index == 0)?;
-                    let vault = Arc::clone(&self.vault);
-                    let found = self
-                        .engine
-                        .runtime()
-                        .spawn_blocking(move || vault.get(&name))
-                        .await;
-                    match found.map_err(|error| misconfigured(&error.to_string()))? {
-                        Ok(found) => found.map(|(secret, _source)| secret),
+                    // The first of the manifest, not of what is reachable: else a key would move
+                    // to another credential's hosts when its own are not granted.
+                    let first = manifest.credentials.first();
+                    let is_first = first.is_some_and(|first| first.name == credential.name);
+                    match self.key(&credential.name, is_first).await? {
+                        Ok(secret) => secret,
                         // A server that needs no key is not lost with the keyring.
-                        Err(error) if !is_required(effective, credential) => {
+                        Err(error)
+                            if error.is_unavailable() && !is_required(effective, credential) =>
+                        {
                             tracing::warn!(provider = %self.id, %error, "going on without a key");
+                            found.all_known = false;
                             None
                         }
                         Err(error) => return Err(no_key_store(&error.to_string())),
                     }
                 }
-            });
+            };
+            found.secrets.push(secret);
         }
-        Ok(secrets)
+        Ok(found)
+    }
+
+    /// Looks a key up on a blocking thread.
+    async fn key(
+        &self,
+        credential: &str,
+        is_first: bool,
+    ) -> Result<Result<Option<Secret>, SecretError>, Failure> {
+        let name = secret_name(&self.id, credential, is_first)?;
+        let vault = Arc::clone(&self.vault);
+        let looked_up = self
+            .engine
+            .runtime()
+            .spawn_blocking(move || vault.get(&name))
+            .await
+            .map_err(|error| misconfigured(&error.to_string()))?;
+        Ok(looked_up.map(|found| found.map(|(secret, _source)| secret)))
     }
 
     fn gate_config(
@@ -218,12 +269,18 @@ impl Wiring {
 }
 
 /// Whether this provider talks to the embedded model.
-fn needs_infer(manifest: &Manifest) -> bool {
-    manifest
-        .egress
-        .iter()
-        .flat_map(|egress| egress.origin.pieces())
-        .any(|piece| matches!(piece, Piece::HostInfer))
+fn needs_infer(manifest: &Manifest, provider: &ProviderSettings) -> bool {
+    let in_settings = |value: &serde_json::Value| {
+        value
+            .as_str()
+            .is_some_and(|text| text.contains("{host.infer}"))
+    };
+    provider.settings.values().any(in_settings)
+        || manifest
+            .egress
+            .iter()
+            .flat_map(|egress| egress.origin.pieces())
+            .any(|piece| matches!(piece, Piece::HostInfer))
         || manifest
             .credentials
             .iter()

@@ -116,32 +116,46 @@ impl Handler<Attempt> for ProviderActor {
     }
 }
 
-/// Asks for the provider's models.
+/// Asks for what a call of another kind needs, to be run by whoever asked: so that dropping that
+/// call ends it.
 #[derive(Message)]
-#[rtype(result = "Result<Vec<Model>, Failure>")]
-pub(crate) struct ListModels;
+#[rtype(result = "Result<ReadyCall, Failure>")]
+pub(crate) struct Ready;
 
-impl Handler<ListModels> for ProviderActor {
-    type Result = ResponseFuture<Result<Vec<Model>, Failure>>;
+impl Handler<Ready> for ProviderActor {
+    type Result = ResponseFuture<Result<ReadyCall, Failure>>;
 
-    fn handle(&mut self, _: ListModels, _: &mut Context<Self>) -> Self::Result {
+    fn handle(&mut self, _: Ready, _: &mut Context<Self>) -> Self::Result {
+        let shared = Arc::clone(&self.shared);
         self.with(|prepared, context| async move {
-            prepared.require_credentials()?;
-            prepared.plugin().list_models(context).await
+            Ok(ReadyCall {
+                prepared,
+                context,
+                shared,
+            })
         })
     }
 }
 
-/// Asks the plugin for its name.
-#[derive(Message)]
-#[rtype(result = "Result<ProviderInfo, Failure>")]
-pub(crate) struct Describe;
+/// A call that can be made at once.
+pub(crate) struct ReadyCall {
+    prepared: Prepared,
+    context: CallContext,
+    shared: Arc<Shared>,
+}
 
-impl Handler<Describe> for ProviderActor {
-    type Result = ResponseFuture<Result<ProviderInfo, Failure>>;
+impl ReadyCall {
+    /// The provider's models.
+    pub(crate) async fn list_models(self) -> Result<Vec<Model>, Failure> {
+        self.prepared.require_credentials()?;
+        let models = self.prepared.plugin().list_models(self.context).await;
+        models.inspect_err(|failure| self.shared.note(failure))
+    }
 
-    fn handle(&mut self, _: Describe, _: &mut Context<Self>) -> Self::Result {
-        self.with(|prepared, context| async move { prepared.plugin().describe(context).await })
+    /// What the plugin says about itself.
+    pub(crate) async fn describe(self) -> Result<ProviderInfo, Failure> {
+        let info = self.prepared.plugin().describe(self.context).await;
+        info.inspect_err(|failure| self.shared.note(failure))
     }
 }
 

@@ -233,6 +233,8 @@ fn read(path: &Path) -> Result<Option<String>, SettingsError> {
 pub struct SettingsEdit {
     path: PathBuf,
     document: toml_edit::DocumentMut,
+    /// Held from reading to writing, so that two edits at once both stay.
+    _lock: fs::File,
 }
 
 impl SettingsEdit {
@@ -241,17 +243,24 @@ impl SettingsEdit {
     /// # Errors
     /// As [`Settings::load`].
     pub fn open(path: &Path) -> Result<Self, SettingsError> {
-        let text = read(path)?.unwrap_or_default();
-        Settings::parse(path, &text)?;
+        // A link (dotfiles) stays one: what it points to is edited.
+        let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let lock = lock(&path).map_err(|source| SettingsError::Write {
+            path: path.clone(),
+            source,
+        })?;
+        let text = read(&path)?.unwrap_or_default();
+        Settings::parse(&path, &text)?;
         let document =
             text.parse()
                 .map_err(|error: toml_edit::TomlError| SettingsError::Invalid {
-                    path: path.to_owned(),
+                    path: path.clone(),
                     problem: error.to_string(),
                 })?;
         Ok(Self {
-            path: path.to_owned(),
+            path,
             document,
+            _lock: lock,
         })
     }
 
@@ -342,22 +351,34 @@ impl SettingsEdit {
             source,
         };
         let folder = self.path.parent().unwrap_or(Path::new("."));
-        fs::create_dir_all(folder).map_err(failed)?;
-        let aside = self
-            .path
-            .with_extension(format!("{}.tmp", std::process::id()));
-        let written = fs::File::create(&aside)
-            .and_then(|mut file| {
-                file.write_all(text.as_bytes())?;
-                file.sync_all()
-            })
-            .and_then(|()| fs::rename(&aside, &self.path));
-        if let Err(error) = written {
-            let _ = fs::remove_file(&aside);
-            return Err(failed(error));
+        let mut aside = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+        // The new file is the person's alone, as it may name a proxy's password; a mode that they
+        // chose is kept.
+        if let Ok(old) = fs::metadata(&self.path) {
+            aside
+                .as_file()
+                .set_permissions(old.permissions())
+                .map_err(failed)?;
         }
+        aside
+            .write_all(text.as_bytes())
+            .and_then(|()| aside.as_file().sync_all())
+            .map_err(failed)?;
+        aside
+            .persist(&self.path)
+            .map_err(|error| failed(error.error))?;
         Ok(settings)
     }
+}
+
+/// Waits for other edits of this file.
+fn lock(path: &Path) -> io::Result<fs::File> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    let file = fs::File::create(path.with_extension("toml.lock"))?;
+    file.lock()?;
+    Ok(file)
 }
 
 fn toml_value(value: &Value) -> Option<toml_edit::Value> {
@@ -425,6 +446,43 @@ mod tests {
         assert!(edit.remove_provider(&"lan".parse().unwrap()));
         assert!(!edit.remove_provider(&"lan".parse().unwrap()));
         assert!(edit.save().unwrap().providers.is_empty());
+    }
+
+    #[test]
+    fn edits_at_once_all_stay_and_links_and_modes_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let (real, path) = (
+            folder.path().join("dotfile"),
+            folder.path().join("config.toml"),
+        );
+        fs::write(&real, "# mine\n").unwrap();
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            fs::set_permissions(&real, fs::Permissions::from_mode(0o640)).unwrap();
+            std::os::unix::fs::symlink(&real, &path).unwrap();
+        }
+        std::thread::scope(|scope| {
+            for number in 0..8 {
+                let path = &path;
+                scope.spawn(move || {
+                    let mut edit = SettingsEdit::open(path).unwrap();
+                    let id = format!("lan{number}").parse().unwrap();
+                    edit.add_provider(&id, &lan_server()).unwrap();
+                    edit.save().unwrap();
+                });
+            }
+        });
+        assert_eq!(Settings::load(&path).unwrap().providers.len(), 8);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            assert!(fs::symlink_metadata(&path).unwrap().is_symlink());
+            assert_eq!(
+                fs::metadata(&real).unwrap().permissions().mode() & 0o777,
+                0o640
+            );
+        }
     }
 
     #[test]

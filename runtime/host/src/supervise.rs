@@ -79,8 +79,8 @@ where
         address.connected() && address.try_send(message).is_ok()
     }
 
-    /// Sends a message and waits for its answer. A message that met a dead actor has had no
-    /// effect and is sent again, once; one under whose hands the actor died is not.
+    /// Sends a message to the living actor and waits for its answer. A message under whose hands the
+    /// actor died is not sent again: it may have had an effect.
     pub(crate) async fn call<M>(&self, message: M) -> Result<M::Result, Failure>
     where
         A: Handler<M>,

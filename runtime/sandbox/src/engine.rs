@@ -1,6 +1,6 @@
 //! The one wasmtime engine of the process, its ticker and its own tokio runtime.
 
-use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -47,6 +47,7 @@ struct Inner {
     cache: Option<CodeCache>,
     ticker: Arc<Ticker>,
     runtime: Option<tokio::runtime::Runtime>,
+    compiling: Mutex<()>,
 }
 
 impl Drop for Inner {
@@ -89,6 +90,7 @@ impl Engine {
             cache: config.cache,
             ticker,
             runtime: Some(runtime),
+            compiling: Mutex::default(),
         })))
     }
 
@@ -116,6 +118,14 @@ impl Engine {
 
     pub(crate) fn cache(&self) -> Option<&CodeCache> {
         self.0.cache.as_ref()
+    }
+
+    /// Held while the compiler runs.
+    pub(crate) fn compiling(&self) -> MutexGuard<'_, ()> {
+        self.0
+            .compiling
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Keeps the epoch ticking while a guest runs.

@@ -1,6 +1,7 @@
 //! From bytes to a plugin that can be called: what a component may be, and what it imports.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use wasmtime::component::Component;
 use wasmtime::component::types::{ComponentInstance, ComponentItem};
@@ -11,6 +12,9 @@ use crate::v0_1;
 
 /// Largest component, bytes. componentize-py makes 20 MB.
 const MAX_COMPONENT: usize = 128 << 20;
+
+/// How long a caller waits for the compiler. A 20 MB component takes 8 s on two cores.
+const LOAD_TIMEOUT: Duration = Duration::from_secs(90);
 
 /// Why a component was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -41,6 +45,9 @@ pub enum LoadError {
     /// It exports no contract that ValeChat knows.
     #[error("the component exports no valechat:provider interface, so it is no provider plugin")]
     NoProvider,
+    /// The compiler did not end in time.
+    #[error("the component took longer than {} s to compile, so it was given up", LOAD_TIMEOUT.as_secs())]
+    TooSlow,
     /// It was cancelled with the engine.
     #[error("the engine was shut down while the plugin was loaded")]
     Stopped,
@@ -117,11 +124,16 @@ impl Engine {
     /// # Errors
     /// When the bytes are no component, or one that this host does not run.
     pub async fn load(&self, wasm: Vec<u8>) -> Result<Plugin, LoadError> {
-        let engine = self.clone();
-        self.runtime()
-            .spawn_blocking(move || engine.load_blocking(&wasm))
-            .await
-            .unwrap_or(Err(LoadError::Stopped))
+        let (engine, runtime) = (self.clone(), self.runtime().clone());
+        let loading = runtime.clone().spawn(async move {
+            let work = runtime.spawn_blocking(move || engine.load_blocking(&wasm));
+            tokio::time::timeout(LOAD_TIMEOUT, work).await
+        });
+        match loading.await {
+            Ok(Ok(Ok(loaded))) => loaded,
+            Ok(Err(_)) => Err(LoadError::TooSlow),
+            Ok(Ok(Err(_))) | Err(_) => Err(LoadError::Stopped),
+        }
     }
 
     fn load_blocking(&self, wasm: &[u8]) -> Result<Plugin, LoadError> {
@@ -157,6 +169,8 @@ impl Engine {
                 }
             }
         }
+        // One at a time: each takes every core already, and gigabytes in the worst case.
+        let _one = self.compiling();
         let component = Component::from_binary(self.wasm(), wasm)
             .map_err(|error| LoadError::Invalid(format!("{error:#}")))?;
         if let Some(cache) = self.cache()

@@ -1,5 +1,6 @@
 //! What a store holds: the call's context, its meters and its first fault.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -13,8 +14,13 @@ use crate::cpu::CpuMeter;
 
 /// Instances of one component; Python needs eleven (facts/http.md §5, trap 8).
 const MAX_INSTANCES: usize = 100;
-/// Elements of one table.
-const MAX_TABLE_ELEMENTS: usize = 1_000_000;
+/// Bytes of one table element: a pointer.
+const TABLE_ELEMENT: usize = 8;
+/// Requests that a guest may have under way at once.
+const MAX_HELD_BODIES: u64 = 64;
+/// Bytes of their bodies together. They leave the guest's memory when `send` is called, so its own
+/// limit does not hold them. As large as one body may be (the gate's cap).
+const MAX_HELD_BYTES: u64 = 128 << 20;
 /// Longest log line that is kept, bytes.
 const MAX_LOG_LINE: usize = 4_096;
 
@@ -77,6 +83,7 @@ pub(crate) struct State {
     pub(crate) fault: FirstFault,
     pub(crate) cpu: Arc<CpuMeter>,
     pub(crate) bodies: OpenBodies,
+    held: Arc<Held>,
     memory_used: usize,
     log_lines: u32,
     log_bytes: u64,
@@ -90,6 +97,7 @@ impl State {
             fault: FirstFault::default(),
             cpu: Arc::default(),
             bodies: OpenBodies::default(),
+            held: Arc::default(),
             memory_used: 0,
             log_lines: 0,
             log_bytes: 0,
@@ -157,18 +165,12 @@ impl State {
     }
 }
 
-impl ResourceLimiter for State {
-    fn memory_growing(
-        &mut self,
-        current: usize,
-        desired: usize,
-        _maximum: Option<usize>,
-    ) -> wasmtime::Result<bool> {
+impl State {
+    /// Charges memory, of whatever kind, to the one limit.
+    fn grow(&mut self, bytes: usize) -> wasmtime::Result<bool> {
         let limit_mib = self.context.limits.memory_mib;
         let limit = usize::try_from(limit_mib.saturating_mul(1 << 20)).unwrap_or(usize::MAX);
-        let used = self
-            .memory_used
-            .saturating_add(desired.saturating_sub(current));
+        let used = self.memory_used.saturating_add(bytes);
         if used > limit {
             return Err(self.fail(
                 FaultClass::MemoryLimit,
@@ -179,19 +181,69 @@ impl ResourceLimiter for State {
         Ok(true)
     }
 
-    fn table_growing(
+    /// Counts a request body that the host holds until the request is sent.
+    pub(crate) fn hold(&self, bytes: u64) -> wasmtime::Result<HeldBody> {
+        let held = HeldBody {
+            held: Arc::clone(&self.held),
+            bytes,
+        };
+        let bodies = self.held.bodies.fetch_add(1, Ordering::Relaxed);
+        let total = self.held.bytes.fetch_add(bytes, Ordering::Relaxed);
+        if bodies >= MAX_HELD_BODIES || total.saturating_add(bytes) > MAX_HELD_BYTES {
+            return Err(self.fail(
+                FaultClass::MemoryLimit,
+                format!(
+                    "it had more than {MAX_HELD_BODIES} requests or {} MiB of request bodies under way at once",
+                    MAX_HELD_BYTES >> 20
+                ),
+            ));
+        }
+        Ok(held)
+    }
+}
+
+/// Request bodies that the host holds for a guest.
+#[derive(Debug, Default)]
+pub(crate) struct Held {
+    bodies: AtomicU64,
+    bytes: AtomicU64,
+}
+
+/// One of them.
+#[derive(Debug)]
+pub(crate) struct HeldBody {
+    held: Arc<Held>,
+    bytes: u64,
+}
+
+impl Drop for HeldBody {
+    fn drop(&mut self) {
+        self.held.bodies.fetch_sub(1, Ordering::Relaxed);
+        self.held.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+impl ResourceLimiter for State {
+    fn memory_growing(
         &mut self,
-        _current: usize,
+        current: usize,
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        if desired > MAX_TABLE_ELEMENTS {
-            return Err(self.fail(
-                FaultClass::MemoryLimit,
-                format!("it asked for a table of more than {MAX_TABLE_ELEMENTS} elements"),
-            ));
-        }
-        Ok(true)
+        self.grow(desired.saturating_sub(current))
+    }
+
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        self.grow(
+            desired
+                .saturating_sub(current)
+                .saturating_mul(TABLE_ELEMENT),
+        )
     }
 
     fn instances(&self) -> usize {

@@ -103,6 +103,9 @@ fn become_program(command: &mut Command) -> Result<ExitCode> {
     Ok(u8::try_from(status.code().unwrap_or(1)).map_or(ExitCode::FAILURE, ExitCode::from))
 }
 
+/// The program of the benches, of the package vale-tests.
+const BENCH_PROGRAM: &str = "vale-bench";
+
 /// Builds what the benches need and runs them with `args`.
 ///
 /// # Errors
@@ -114,18 +117,14 @@ pub(crate) fn bench(ws: &Workspace, args: &[OsString]) -> Result<ExitCode> {
         .unwrap_or(args);
     say("benches (release build)");
     let mut cargo = ws.cargo("");
-    cargo
-        .args([
-            "run",
-            "--release",
-            "-p",
-            "vale-tests",
-            "--bin",
-            "vale-bench",
-            "--",
-        ])
-        .args(args);
-    process::run(cargo.envs(ready.env(ws)))?;
+    cargo.args(["build", "--release", "-p", "vale-tests", "-p", "vale-cli"]);
+    let built = process::build(cargo.args(["--bin", BENCH_PROGRAM, "--bin", CLI_PROGRAM]))?;
+    let mut bench = ws.child(process::executable(&built, BENCH_PROGRAM)?);
+    bench
+        .args(args)
+        .envs(ready.env(ws))
+        .env("VALECHAT_BIN", process::executable(&built, CLI_PROGRAM)?);
+    process::run(&mut bench)?;
     Ok(ExitCode::SUCCESS)
 }
 

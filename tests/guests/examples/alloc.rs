@@ -1,6 +1,7 @@
-//! Takes memory for ever: by `heap` (and touches it) or by `grow` (the bare instruction).
+//! Takes memory for ever: by `heap` (and touches it), by `grow` (the bare instruction), or the host's
+//! own by `hoard`: requests whose answers it never reads.
 
-use vale_test_guests::{Out, Request, Script, guest};
+use vale_test_guests::{Out, Request, Script, guest, http};
 
 struct Alloc;
 
@@ -10,6 +11,7 @@ impl Script for Alloc {
         match request.model.as_str() {
             "heap" => heap(),
             "grow" => grow(),
+            "hoard" => hoard(),
             other => panic!("unknown misdeed {other}"),
         }
         out.finish().await;
@@ -20,6 +22,20 @@ fn heap() {
     let mut kept = Vec::new();
     loop {
         kept.push(std::hint::black_box(vec![1_u8; 1 << 20]));
+    }
+}
+
+fn hoard() {
+    let request = http::Request {
+        method: http::Method::Post,
+        url: "https://nowhere.example/".to_owned(),
+        headers: Vec::new(),
+        body: vec![http::BodyPart::Bytes(vec![1; 8 << 20])],
+        extras: Vec::new(),
+    };
+    let mut kept = Vec::new();
+    loop {
+        kept.push(http::send(&request));
     }
 }
 

@@ -77,6 +77,14 @@ async fn a_guest_that_takes_memory_for_ever_is_ended_by_its_memory_limit() {
         ("grow", FaultClass::MemoryLimit, words),
     ];
     each("alloc", "before the memory", limits(), &table).await;
+    // The host's memory counts too.
+    let words = "128 MiB of request bodies";
+    let hoard = [("hoard", FaultClass::MemoryLimit, words)];
+    let patient = Limits {
+        cpu_ms: 30_000,
+        ..limits()
+    };
+    each("alloc", "before the memory", patient, &hoard).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

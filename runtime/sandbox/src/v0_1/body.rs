@@ -16,18 +16,20 @@ use wasmtime::component::{
 
 use super::bindings::valechat::host::http;
 use super::convert::http_error;
-use crate::state::{OpenBody, State};
+use crate::state::{HeldBody, OpenBody, State};
 
 type Sent = Pin<Box<dyn Future<Output = Result<HttpResponse, HttpError>> + Send>>;
 
 /// `http.send`'s future.
 pub(super) struct PendingResponse {
     sent: Sent,
+    /// Given back when the response's head is here, or the guest gave up.
+    _held: HeldBody,
 }
 
 impl PendingResponse {
-    pub(super) fn new(sent: Sent) -> Self {
-        Self { sent }
+    pub(super) fn new(sent: Sent, held: HeldBody) -> Self {
+        Self { sent, _held: held }
     }
 }
 

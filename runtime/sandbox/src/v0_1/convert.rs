@@ -214,10 +214,21 @@ pub(super) fn http_request(request: http::Request) -> Result<HttpRequest, HttpEr
     })
 }
 
+/// Longest error message that is kept, bytes: it goes to logs and terminals.
+const MAX_MESSAGE: usize = 16 << 10;
+
+fn capped(mut text: String) -> String {
+    if text.len() > MAX_MESSAGE {
+        text.truncate(text.floor_char_boundary(MAX_MESSAGE));
+        text.push('…');
+    }
+    text
+}
+
 pub(crate) fn error(error: errors::Error) -> t::Error {
     t::Error {
         kind: error_kind(error.kind),
-        message: error.message,
+        message: capped(error.message),
         http_status: error.http_status,
         provider_code: error.provider_code,
         provider_request_id: error.provider_request_id,

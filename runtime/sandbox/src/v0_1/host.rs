@@ -84,6 +84,11 @@ impl http::HostWithStore<State> for HasSelf<State> {
         mut store: Access<'_, State, Self>,
         request: http::Request,
     ) -> wasmtime::Result<FutureReader<Result<http::Response, http::Error>>> {
+        let bytes = request.body.iter().map(|part| match part {
+            http::BodyPart::Bytes(bytes) => u64::try_from(bytes.len()).unwrap_or(u64::MAX),
+            _ => 0,
+        });
+        let held = store.get().hold(bytes.fold(0, u64::saturating_add))?;
         let gate = store.get().gate.clone();
         let sent = async move {
             match http_request(request) {
@@ -91,6 +96,6 @@ impl http::HostWithStore<State> for HasSelf<State> {
                 Err(error) => Err(error),
             }
         };
-        FutureReader::new(&mut store, PendingResponse::new(Box::pin(sent)))
+        FutureReader::new(&mut store, PendingResponse::new(Box::pin(sent), held))
     }
 }
