@@ -5,6 +5,7 @@ use vale_plugins::{CredentialSource, Piece};
 use vale_types::{Failure, PluginId, ProviderId};
 
 use crate::error::{ApiError, ApiErrorKind};
+use crate::models::LOCAL;
 
 /// Everything a face can do. Cheap to clone; the last clone dropped ends the host.
 #[derive(Clone)]
@@ -98,17 +99,24 @@ impl Api {
         installed.dir < self.paths().built_in_plugins
     }
 
-    /// Fetches the local model where the settings name an address and it is not here yet; false
-    /// when there is nothing to fetch. `progress` is told the bytes so far and, where the server
+    /// Fetches the local model where a chat with `wanted` (as in [`Api::resolve_model`]) needs it,
+    /// the settings name an address, and it is not here yet; false when there is nothing to fetch. `progress` is told the bytes so far and, where the server
     /// says, all bytes.
     ///
     /// # Errors
     /// When it could not be fetched; nothing is left behind.
     pub async fn fetch_local_model(
         &self,
+        wanted: Option<&str>,
         progress: impl FnMut(u64, Option<u64>),
     ) -> Result<bool, ApiError> {
-        Ok(self.host.fetch_model(progress).await?)
+        let default = self.host.settings().default_model.as_ref();
+        let provider = match wanted {
+            Some(text) => text.split('/').next().unwrap_or(text),
+            None => default.map_or(LOCAL, |model| model.provider.as_str()),
+        };
+        let needs_it = provider.parse().is_ok_and(|id| self.uses_local_model(&id));
+        Ok(needs_it && self.host.fetch_model(progress).await?)
     }
 
     /// Whether the provider talks to the model that ValeChat runs itself.

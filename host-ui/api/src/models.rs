@@ -8,7 +8,7 @@ use crate::api::Api;
 use crate::error::{ApiError, ApiErrorKind};
 
 /// The provider that comes with the program.
-const LOCAL: &str = "local";
+pub(crate) const LOCAL: &str = "local";
 
 /// One model.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

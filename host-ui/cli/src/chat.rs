@@ -40,7 +40,7 @@ pub(crate) async fn run(args: ChatArgs, out: Out) -> Result<(), Stop> {
     let api = open(&out, ask::passphrase())?;
     let wanted = args.model.as_deref();
     let prepared = async {
-        fetch_local_model(&api, &out).await?;
+        fetch_local_model(&api, &out, wanted).await?;
         let model = api.resolve_model(wanted).await?;
         match text {
             Some(text) => Ok((model, Some(message::build(&api, text, &args.image).await?))),
@@ -79,9 +79,9 @@ pub(crate) async fn run(args: ChatArgs, out: Out) -> Result<(), Stop> {
 }
 
 /// Fetches the local model that the settings name by address, if that is still to be done.
-async fn fetch_local_model(api: &Api, out: &Out) -> Result<(), ApiError> {
+async fn fetch_local_model(api: &Api, out: &Out, wanted: Option<&str>) -> Result<(), ApiError> {
     let mut told = 0;
-    let fetched = api.fetch_local_model(|written, whole| {
+    let fetched = api.fetch_local_model(wanted, |written, whole| {
         let tenth = whole.and_then(|whole| (written * 10).checked_div(whole));
         if tenth.is_some_and(|tenth| tenth > told) {
             told = tenth.unwrap_or_default();

@@ -65,11 +65,21 @@ pub struct Credential {
     /// The header's value, with `{key}` for the secret, once: `Bearer {key}`.
     pub template: String,
     /// Where it is attached; nowhere else.
-    pub origins: Vec<Origin>,
+    pub places: Vec<CredentialPlace>,
     /// Whether a request without it is refused.
     pub required: bool,
     /// The value.
     pub secret: Option<Secret>,
+}
+
+/// Addresses that get a credential.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CredentialPlace {
+    /// The server.
+    pub origin: Origin,
+    /// Only at this path and below it, segment by segment as in [`Rule::path_prefixes`]. Several
+    /// tenants may share an origin, and one must not get another's key. `None`: the whole origin.
+    pub path_prefix: Option<String>,
 }
 
 /// Sizes and counts. Bytes unless said otherwise; per request unless said otherwise.

@@ -17,6 +17,7 @@ use tokio::io::AsyncWriteExt as _;
 use url::Url;
 
 use crate::client::Network;
+use crate::redirect::shown;
 use crate::request::RequestBody;
 use crate::{
     ConfigError, GateConfig, HttpError, HttpErrorKind, Rule, Transport, TransportRequest,
@@ -25,6 +26,9 @@ use crate::{
 
 /// How long a server may be silent.
 const SILENCE: Duration = Duration::from_secs(60);
+/// Bytes of the longest file taken. The largest models that a personal computer's memory holds (70
+/// billion parameters at 6 bits) stay below it; without an end a server could fill the disk.
+const MAX_BYTES: u64 = 64 << 30;
 /// Redirects followed.
 const MAX_HOPS: usize = 5;
 
@@ -43,7 +47,8 @@ pub struct Download {
     pub extra_roots: Vec<Vec<u8>>,
 }
 
-/// Why a file could not be fetched. Nothing is left behind.
+/// Why a file could not be fetched. Nothing is left behind. Addresses are shown without user, query
+/// and fragment: storage hands out links whose query is a key.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DownloadError {
     /// The address may not be used.
@@ -93,7 +98,7 @@ pub enum DownloadError {
     },
 }
 
-/// Fetches the file. `progress` is told the bytes so far and, where the server says, all bytes.
+/// Fetches the file; dropping the future leaves nothing behind either. `progress` is told the bytes so far and, where the server says, all bytes.
 ///
 /// # Errors
 /// See [`DownloadError`]; the file at `to` is then as it was before.
@@ -116,28 +121,48 @@ pub async fn download(
     let aside = wish
         .to
         .with_extension(format!("{}.part", std::process::id()));
-    let written = write(&url, response, &aside, &mut progress).await;
+    let mut part = Part::new(aside);
+    let aside = part.path.as_path();
+    let written = write(response, aside, MAX_BYTES, &mut progress).await;
     let judged = match written {
-        Ok(found) if found.eq_ignore_ascii_case(&wish.sha256) => {
-            tokio::fs::rename(&aside, &wish.to)
-                .await
-                .map_err(disk(&wish.to))
-        }
+        Ok(found) if found.eq_ignore_ascii_case(&wish.sha256) => tokio::fs::rename(aside, &wish.to)
+            .await
+            .map_err(disk(&wish.to)),
         Ok(found) => Err(DownloadError::Hash {
-            url: url.to_string(),
+            url: shown(&url),
             found,
         }),
-        Err(Broken::Disk(error)) => Err(disk(&aside)(error)),
+        Err(Broken::Disk(error)) => Err(disk(aside)(error)),
         Err(Broken::Http(error)) => Err(DownloadError::Http {
-            url: url.to_string(),
+            url: shown(&url),
             error,
         }),
     };
-    if judged.is_err() {
-        // It may never have been made.
-        let _ = tokio::fs::remove_file(&aside).await;
-    }
+    part.moved = judged.is_ok();
     judged
+}
+
+/// The file while it is not whole. Removed when dropped, so that nothing stays behind when the
+/// download fails or the future is dropped.
+struct Part {
+    path: PathBuf,
+    /// It became the wanted file.
+    moved: bool,
+}
+
+impl Part {
+    fn new(path: PathBuf) -> Self {
+        Self { path, moved: false }
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        if !self.moved {
+            // It may never have been made.
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
 }
 
 enum Broken {
@@ -174,7 +199,7 @@ async fn open(wish: &Download) -> Result<(Url, TransportResponse), DownloadError
             .await
             .unwrap_or_else(|_| Err(silent(false)))
             .map_err(|error| DownloadError::Http {
-                url: url.to_string(),
+                url: shown(&url),
                 error,
             })?;
         match response.status {
@@ -182,7 +207,7 @@ async fn open(wish: &Download) -> Result<(Url, TransportResponse), DownloadError
             301 | 302 | 303 | 307 | 308 => {}
             status => {
                 return Err(DownloadError::Status {
-                    url: url.to_string(),
+                    url: shown(&url),
                     status,
                 });
             }
@@ -205,14 +230,14 @@ async fn open(wish: &Download) -> Result<(Url, TransportResponse), DownloadError
             }
             (_, problem) => {
                 return Err(DownloadError::Redirect {
-                    url: url.to_string(),
+                    url: shown(&url),
                     problem: problem.unwrap_or_default().to_owned(),
                 });
             }
         }
     }
     Err(DownloadError::Redirect {
-        url: wish.url.to_string(),
+        url: shown(&wish.url),
         problem: format!("more than {MAX_HOPS} times"),
     })
 }
@@ -225,18 +250,29 @@ fn silent(request_sent: bool) -> HttpError {
     }
 }
 
-/// Writes the body aside and gives its SHA-256 in hex.
+fn too_long(message: String) -> Broken {
+    Broken::Http(HttpError::sent(HttpErrorKind::TooLarge, message))
+}
+
+/// Writes the body aside, as far as the server announced it and no more than `limit` bytes, and
+/// gives its SHA-256 in hex.
 async fn write(
-    url: &Url,
     response: TransportResponse,
     aside: &Path,
+    limit: u64,
     progress: &mut impl FnMut(u64, Option<u64>),
 ) -> Result<String, Broken> {
     let whole = response
         .headers
         .get(http::header::CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    let mut file = tokio::fs::File::create(aside).await.map_err(Broken::Disk)?;
+    let over_limit = || too_long(format!("The file is longer than {limit} bytes"));
+    if whole.is_some_and(|whole| whole > limit) {
+        return Err(over_limit());
+    }
+    // Not on tokio's blocking threads: there it might appear after this future was dropped.
+    let file = std::fs::File::create(aside).map_err(Broken::Disk)?;
+    let mut file = tokio::fs::File::from_std(file);
     let mut hasher = Sha256::new();
     let mut written = 0_u64;
     let mut body = response.body;
@@ -246,13 +282,76 @@ async fn write(
             .map_err(|_| Broken::Http(silent(true)))?;
         let Some(bytes) = next else { break };
         let bytes = bytes.map_err(Broken::Http)?;
+        written = written.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+        if let Some(whole) = whole.filter(|whole| written > *whole) {
+            return Err(too_long(format!(
+                "The server sent more than the {whole} bytes that it announced"
+            )));
+        }
+        if written > limit {
+            return Err(over_limit());
+        }
         hasher.update(&bytes);
         file.write_all(&bytes).await.map_err(Broken::Disk)?;
-        written = written.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
         progress(written, whole);
     }
-    tracing::debug!(%url, written, "fetched");
     file.sync_all().await.map_err(Broken::Disk)?;
     let hash = hasher.finalize();
     Ok(hash.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+
+    /// What comes of a body of these chunks, with what is left in the folder.
+    async fn written(announced: Option<u64>, chunks: &[&'static str]) -> (bool, String, usize) {
+        let folder = tempfile::tempdir().unwrap();
+        let part = Part::new(folder.path().join("a.part"));
+        let mut headers = HeaderMap::new();
+        if let Some(length) = announced {
+            headers.insert(http::header::CONTENT_LENGTH, length.into());
+        }
+        let chunks: Vec<_> = chunks
+            .iter()
+            .map(|c| Ok(Bytes::from_static(c.as_bytes())))
+            .collect();
+        let response = TransportResponse {
+            status: 200,
+            headers,
+            // Never ends: what must stop it is not its end.
+            body: Box::pin(
+                futures::stream::iter(chunks)
+                    .chain(futures::stream::once(async { Err(silent(true)) })),
+            ),
+        };
+        let broken = write(response, &part.path, 10, &mut |_, _| {}).await.err();
+        let on_disk = std::fs::read(&part.path).map_or(0, |bytes| bytes.len());
+        drop(part);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+        match broken {
+            Some(Broken::Http(error)) => (
+                error.kind == HttpErrorKind::TooLarge,
+                error.message,
+                on_disk,
+            ),
+            _ => (false, "something else".to_owned(), on_disk),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_is_written_up_to_its_announced_length_and_the_limit() {
+        let (too_large, message, on_disk) = written(Some(4), &["1234", "5"]).await;
+        assert!(too_large && message.contains("announced"), "{message}");
+        assert!(on_disk <= 4);
+        for (announced, chunks) in [(None, vec!["12345678", "901"]), (Some(11), vec!["1"])] {
+            let (too_large, message, on_disk) = written(announced, &chunks).await;
+            assert!(too_large && message.contains("10 bytes"), "{message}");
+            assert!(on_disk <= 10);
+        }
+        // At the limits it is the stream's own error that ends it.
+        assert!(!written(None, &["1234567890"]).await.0);
+        assert!(!written(Some(4), &["1234"]).await.0);
+    }
 }

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use crate::call::CallState;
+use crate::credentials::{Arrival, Target};
 use crate::gate::Shared;
 use crate::redirect::{self, MAX_HOPS};
 use crate::rule::parse_method;
@@ -48,6 +49,7 @@ pub(crate) async fn exchange(
         body,
     };
 
+    let mut arrival = Arrival::Asked;
     for hop in 0.. {
         call.count_request(hop > 0)?;
         let mut headers = attempt.headers.clone();
@@ -58,9 +60,14 @@ pub(crate) async fn exchange(
         headers
             .entry(header::USER_AGENT)
             .or_insert_with(|| shared.user_agent.clone());
+        let to = Target {
+            origin: &granted.origin,
+            path: attempt.url.path(),
+            arrival,
+        };
         shared
             .credentials
-            .attach(&granted.origin, hop == 0, &mut headers)
+            .attach(&to, &mut headers)
             .map_err(|error| after_hop(error, hop))?;
         let answer = call
             .round_trip(&attempt, headers, deadline)
@@ -97,6 +104,9 @@ pub(crate) async fn exchange(
         }
         if target.origin != granted.origin {
             headers::keep_across_origins(&mut attempt.headers);
+            arrival = Arrival::FromElsewhere;
+        } else if arrival == Arrival::Asked {
+            arrival = Arrival::Within;
         }
         if !next.with_body {
             attempt.body = RequestBody::default();

@@ -2,11 +2,12 @@
 //!
 //! A server that reflects headers must not hand a key to the plugin. The patterns (the value, and
 //! its base64 at each of three alignments in both alphabets) are searched in the bytes as they
-//! come and, at the same time, in the percent-decoded bytes. Only bytes that may be the beginning
-//! of a match are held back, so an ordinary stream is not delayed. It finds reflection, not
-//! deliberate scrambling: a server that wants to send a key in disguise already has it.
+//! come and, at the same time, in those bytes percent-decoded and with the escapes of JSON undone.
+//! Only bytes that may be the beginning of a match are held back, so an ordinary stream is not
+//! delayed. It finds reflection, not deliberate scrambling: a server that wants to send a key in
+//! disguise already has it.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 
 use aho_corasick::automaton::{Automaton as _, StateID};
 use aho_corasick::nfa::contiguous::NFA;
@@ -16,7 +17,10 @@ use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use bytes::{Bytes, BytesMut};
 use zeroize::Zeroizing;
 
+use self::decode::Decoded;
 use crate::Credential;
+
+mod decode;
 
 /// Shorter values are no secrets: a local server's dummy key is a word.
 const MIN_CHARS: usize = 16;
@@ -122,7 +126,7 @@ impl Scanner {
     }
 }
 
-/// How a value may be spelled, percent-encoding aside.
+/// How a value may be spelled, escapes aside.
 fn spellings(value: &[u8]) -> Vec<Zeroizing<Vec<u8>>> {
     let mut all = vec![Zeroizing::new(value.to_vec())];
     for engine in [STANDARD_NO_PAD, URL_SAFE_NO_PAD] {
@@ -144,30 +148,27 @@ fn spellings(value: &[u8]) -> Vec<Zeroizing<Vec<u8>>> {
 }
 
 /// Where a search stands between chunks.
-#[derive(Default)]
 struct Scan {
     /// In the bytes as they come; `None` is the start.
     raw: Option<StateID>,
-    /// In the percent-decoded bytes; `None` is the start.
-    decoded: Option<StateID>,
-    /// `%` or `%4` whose rest has not come.
-    open: Option<Escape>,
-    /// How many decoded bytes there were, and after which of them the last escapes ended.
-    position: u64,
-    escapes: VecDeque<u64>,
+    /// In what they decode to.
+    decoded: [Decoded; 2],
 }
 
-#[derive(Clone, Copy)]
-enum Escape {
-    Percent,
-    Digit(u8),
+impl Default for Scan {
+    fn default() -> Self {
+        Self {
+            raw: None,
+            decoded: [Decoded::percent(), Decoded::json()],
+        }
+    }
 }
 
 impl Scan {
     fn advance(&mut self, scanner: &Scanner, chunk: &[u8]) -> Option<Leak> {
-        let in_step = self.open.is_none() && self.escapes.is_empty() && self.raw == self.decoded;
-        if in_step && !chunk.contains(&b'%') {
-            // Without an escape both searches see the same, so one suffices.
+        let plain = |view: &Decoded| view.is_plain(self.raw) && !view.may_differ(chunk);
+        if self.decoded.iter().all(plain) {
+            // Without an escape all searches see the same, so one suffices.
             return self.advance_plain(scanner, chunk);
         }
         for byte in chunk {
@@ -177,11 +178,15 @@ impl Scan {
             if scanner.nfa.is_match(state) {
                 return Some(found(scanner, state));
             }
-            if let Some(leak) = self.decode(scanner, *byte) {
-                return Some(leak);
+            for view in &mut self.decoded {
+                if let Some(leak) = view.feed(scanner, *byte) {
+                    return Some(leak);
+                }
             }
         }
-        self.forget_old_escapes(scanner);
+        for view in &mut self.decoded {
+            view.forget_old_escapes(scanner);
+        }
         None
     }
 
@@ -205,83 +210,23 @@ impl Scan {
                 return Some(found(scanner, state));
             }
         }
-        self.position += chunk.len() as u64;
         self.raw = Some(state);
-        self.decoded = Some(state);
+        for view in &mut self.decoded {
+            view.skip_to(state, chunk.len());
+        }
         None
-    }
-
-    /// Feeds the decoded search.
-    fn decode(&mut self, scanner: &Scanner, byte: u8) -> Option<Leak> {
-        match (self.open.take(), hex(byte)) {
-            (Some(Escape::Percent), Some(_)) => {
-                self.open = Some(Escape::Digit(byte));
-                None
-            }
-            (Some(Escape::Digit(high)), Some(low)) => {
-                let value = hex(high).unwrap_or(0) << 4 | low;
-                let leak = self.step(scanner, value);
-                self.escapes.push_back(self.position);
-                leak
-            }
-            // No escape after all: its bytes stand for themselves.
-            (Some(Escape::Percent), None) => self
-                .step(scanner, b'%')
-                .or_else(|| self.begin(scanner, byte)),
-            (Some(Escape::Digit(high)), None) => self
-                .step(scanner, b'%')
-                .or_else(|| self.step(scanner, high))
-                .or_else(|| self.begin(scanner, byte)),
-            (None, _) => self.begin(scanner, byte),
-        }
-    }
-
-    fn begin(&mut self, scanner: &Scanner, byte: u8) -> Option<Leak> {
-        if byte == b'%' {
-            self.open = Some(Escape::Percent);
-            return None;
-        }
-        self.step(scanner, byte)
-    }
-
-    fn step(&mut self, scanner: &Scanner, byte: u8) -> Option<Leak> {
-        let state = self.decoded.unwrap_or(scanner.start);
-        let state = scanner.nfa.next_state(Anchored::No, state, byte);
-        self.decoded = Some(state);
-        self.position += 1;
-        scanner.nfa.is_match(state).then(|| found(scanner, state))
-    }
-
-    fn forget_old_escapes(&mut self, scanner: &Scanner) {
-        let depth = self.decoded.map_or(0, |state| scanner.depth(state)) as u64;
-        let oldest = self.position.saturating_sub(depth);
-        while self.escapes.front().is_some_and(|end| *end <= oldest) {
-            self.escapes.pop_front();
-        }
     }
 
     /// How many of the last bytes may belong to a match that is not complete.
     fn undecided(&self, scanner: &Scanner) -> usize {
         let raw = self.raw.map_or(0, |state| scanner.depth(state));
-        let decoded = self.decoded.map_or(0, |state| scanner.depth(state));
-        let open = match self.open {
-            None => 0,
-            Some(Escape::Percent) => 1,
-            Some(Escape::Digit(_)) => 2,
-        };
-        // Each escape still in the window took two bytes more than it stands for.
-        raw.max(decoded + 2 * self.escapes.len() + open)
+        let views = self.decoded.iter().map(|view| view.undecided(scanner));
+        views.fold(raw, usize::max)
     }
 }
 
 fn found(scanner: &Scanner, state: StateID) -> Leak {
     scanner.leak(scanner.nfa.match_pattern(state, 0).as_usize())
-}
-
-fn hex(byte: u8) -> Option<u8> {
-    char::from(byte)
-        .to_digit(16)
-        .and_then(|digit| u8::try_from(digit).ok())
 }
 
 /// A body on its way through the scanner.

@@ -8,7 +8,7 @@
 //! 2. rules by origin, method and path; headers that are the host's own are refused;
 //! 3. credentials are attached after every check, and never reach the plugin;
 //! 4. names are resolved once, addresses judged, and only those connected to;
-//! 5. redirects are followed here, each hop judged anew;
+//! 5. redirects are followed here, each hop judged anew, to another origin without credentials;
 //! 6. the response is capped, timed, and scanned for every credential.
 //!
 //! The crate knows nothing of wasmtime, WIT, manifests or actors, and never decides what is
@@ -36,7 +36,9 @@ mod response;
 mod rule;
 mod transport;
 
-pub use config::{Caps, ConfigError, Credential, GateConfig, Timeouts, TransportKind};
+pub use config::{
+    Caps, ConfigError, Credential, CredentialPlace, GateConfig, Timeouts, TransportKind,
+};
 pub use download::{Download, DownloadError, download};
 pub use error::{HttpError, HttpErrorKind, LeakSite, Violation};
 pub use gate::{Gate, GateCall};

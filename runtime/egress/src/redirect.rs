@@ -77,8 +77,8 @@ pub(crate) fn next_hop(
     }
 }
 
-/// Without query: it may hold anything.
-fn shown(url: &Url) -> String {
+/// Without user, query and fragment: they may hold anything.
+pub(crate) fn shown(url: &Url) -> String {
     format!("{}{}", url.origin().ascii_serialization(), url.path())
 }
 

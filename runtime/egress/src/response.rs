@@ -30,7 +30,7 @@ pub struct ResponseBody {
     inner: Option<ByteStream>,
     call: Arc<CallState>,
     scan: BodyScan,
-    /// Waits for what `scan` still holds to be handed out.
+    /// Waits for the bytes that came before it to be handed out.
     failure: Option<HttpError>,
     deadline: Instant,
     /// Made when there is first something to wait for.
@@ -57,22 +57,22 @@ impl ResponseBody {
         }
     }
 
+    /// The body failed. What the scanner holds may be the beginning of a secret, so it is dropped:
+    /// a plugin could choose where a reflected key is cut, by what it has left of its byte cap or
+    /// by reading slowly, and piece the key together over several requests.
     fn end_with(&mut self, error: HttpError) -> Poll<Option<Result<Bytes, HttpError>>> {
         self.inner = None;
         self.waiting = None;
+        self.scan = BodyScan::default();
         Poll::Ready(Some(Err(error)))
     }
 
-    /// Nothing more will be read: hands out what was held back, then the failure if there is one.
-    fn wind_up(&mut self, failure: Option<HttpError>) -> Poll<Option<Result<Bytes, HttpError>>> {
+    /// The body is whole: hands out what was held back.
+    fn wind_up(&mut self) -> Poll<Option<Result<Bytes, HttpError>>> {
         self.inner = None;
         self.waiting = None;
         let held = self.scan.finish();
-        if held.is_empty() {
-            return Poll::Ready(failure.map(Err));
-        }
-        self.failure = failure;
-        Poll::Ready(Some(Ok(held)))
+        Poll::Ready((!held.is_empty()).then_some(Ok(held)))
     }
 
     /// Counts and scans a chunk. `None`: all of it is held back for now.
@@ -138,7 +138,7 @@ impl Stream for ResponseBody {
                 return this.end_with(error);
             }
             if let Some(failure) = this.failure.take() {
-                return this.wind_up(Some(failure));
+                return this.end_with(failure);
             }
             let Some(inner) = this.inner.as_mut() else {
                 return Poll::Ready(None);
@@ -162,7 +162,7 @@ impl Stream for ResponseBody {
                     let error = this.call.scrub(error);
                     this.failure = Some(error);
                 }
-                Poll::Ready(None) => return this.wind_up(None),
+                Poll::Ready(None) => return this.wind_up(),
                 Poll::Pending => {
                     let failure = ready!(this.poll_wait(cx));
                     this.failure = Some(failure);

@@ -96,12 +96,17 @@ impl Rule {
     /// Whether the path (as in a parsed URL) is granted.
     pub(crate) fn allows_path(&self, path: &str) -> bool {
         self.path_prefixes.is_empty()
-            || self.path_prefixes.iter().any(|prefix| {
-                let prefix = prefix.trim_end_matches('/');
-                path.strip_prefix(prefix)
-                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-            })
+            || self
+                .path_prefixes
+                .iter()
+                .any(|prefix| is_below(prefix, path))
     }
+}
+
+/// Whether `path` is the prefix itself or below it, segment by segment. `/` has all below it.
+pub(crate) fn is_below(prefix: &str, path: &str) -> bool {
+    path.strip_prefix(prefix.trim_end_matches('/'))
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// A method that may be sent at all: CONNECT opens tunnels and TRACE echoes credentials.

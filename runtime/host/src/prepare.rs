@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use vale_egress::{Caps, Credential, Gate, GateConfig, Origin, Rule, Timeouts};
+use vale_egress::{Caps, Credential, CredentialPlace, Gate, GateConfig, Origin, Rule, Timeouts};
 use vale_plugins::{
     Ceiling, CredentialSource, Effective, EffectiveCredential, Grant, HostVars, Manifest,
     OriginSource, Piece, effective,
@@ -98,6 +98,9 @@ struct Found {
 impl Wiring {
     /// What calls need, from `kept` while that is still right.
     pub(crate) async fn prepare(&self, kept: Option<Prepared>) -> Result<Prepared, Failure> {
+        if let Some(kept) = kept.clone().filter(|kept| self.is_right_still(kept)) {
+            return Ok(kept);
+        }
         let loaded = self
             .plugins
             .call(Load(self.settings.plugin.clone()))
@@ -160,6 +163,15 @@ impl Wiring {
             limits: effective.limits,
             valid_for: all_known.then_some(epoch),
         })))
+    }
+
+    /// Whether nothing need be asked to know that a preparation is still right.
+    fn is_right_still(&self, kept: &Prepared) -> bool {
+        let now = Epoch {
+            infer_life: None,
+            key_changes: self.key_changes.load(Ordering::SeqCst),
+        };
+        kept.0.valid_for == Some(now)
     }
 
     /// The value of each effective credential, where there is one.
@@ -237,9 +249,12 @@ impl Wiring {
             });
         }
         for (credential, secret) in effective.credentials.iter().zip(secrets) {
-            let mut origins = Vec::with_capacity(credential.origins.len());
+            let mut places = Vec::with_capacity(credential.origins.len());
             for place in &credential.origins {
-                origins.push(Origin::parse(place.origin.as_str()).map_err(bad)?);
+                places.push(CredentialPlace {
+                    origin: Origin::parse(place.origin.as_str()).map_err(bad)?,
+                    path_prefix: Some(place.path_prefix.clone()),
+                });
             }
             config.credentials.push(Credential {
                 name: credential.name.clone(),
@@ -248,7 +263,7 @@ impl Wiring {
                     .parse()
                     .map_err(|_| misconfigured("a credential's header is no header name"))?,
                 template: credential.template.clone(),
-                origins,
+                places,
                 required: is_required(effective, credential),
                 secret,
             });

@@ -1,5 +1,7 @@
 //! Choosing the next token from the model's scores.
 
+use std::collections::{BTreeSet, VecDeque};
+
 use rand::{Rng, SeedableRng, rngs::SmallRng};
 
 /// How random the choice is.
@@ -15,15 +17,21 @@ pub(crate) struct Sampling {
     pub(crate) frequency_penalty: f32,
     /// Subtracted from a token's score if it was written at all.
     pub(crate) presence_penalty: f32,
+    /// Divides the scores of the answer's last [`REPEAT_WINDOW`] tokens; 1 changes nothing.
+    pub(crate) repeat_penalty: f32,
     /// The same seed and the same prompt give the same answer on the same machine.
     pub(crate) seed: u64,
 }
+
+/// Tokens that the repeat penalty looks back on: llama.cpp's default.
+const REPEAT_WINDOW: usize = 64;
 
 /// A sampler in the middle of one answer.
 pub(crate) struct Sampler {
     sampling: Sampling,
     random: SmallRng,
     written: std::collections::HashMap<u32, u32>,
+    recent: VecDeque<u32>,
 }
 
 impl Sampler {
@@ -33,6 +41,7 @@ impl Sampler {
             random: SmallRng::seed_from_u64(sampling.seed),
             sampling,
             written: std::collections::HashMap::new(),
+            recent: VecDeque::with_capacity(REPEAT_WINDOW),
         }
     }
 
@@ -45,10 +54,28 @@ impl Sampler {
             self.draw(&scores)
         }?;
         *self.written.entry(token).or_default() += 1;
+        if self.recent.len() == REPEAT_WINDOW {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(token);
         Some(token)
     }
 
     fn penalise(&self, scores: &mut [f32]) {
+        let repeat = self.sampling.repeat_penalty;
+        if repeat != 1.0 {
+            let recent: BTreeSet<u32> = self.recent.iter().copied().collect();
+            for token in recent {
+                if let Some(score) = scores.get_mut(token as usize) {
+                    // A negative score is made worse by multiplying.
+                    *score = if *score > 0.0 {
+                        *score / repeat
+                    } else {
+                        *score * repeat
+                    };
+                }
+            }
+        }
         let (frequency, presence) = (
             self.sampling.frequency_penalty,
             self.sampling.presence_penalty,
@@ -124,6 +151,7 @@ mod tests {
             top_k,
             frequency_penalty: 0.0,
             presence_penalty: 0.0,
+            repeat_penalty: 1.0,
             seed: 7,
         }
     }
@@ -184,5 +212,24 @@ mod tests {
         });
         let picks: Vec<_> = (0..4).map(|_| sampler.pick(vec![1.5, 1.0])).collect();
         assert_eq!(picks, [Some(0), Some(1), Some(0), Some(1)]);
+    }
+
+    #[test]
+    fn the_repeat_penalty_looks_back_on_so_many_tokens_and_no_more() {
+        let mut sampler = Sampler::new(Sampling {
+            repeat_penalty: 2.0,
+            ..sampling(0.0, 1.0, 0)
+        });
+        assert_eq!(sampler.pick(vec![1.5, 1.0]), Some(0));
+        assert_eq!(sampler.pick(vec![1.5, 1.0]), Some(1), "0.75 is less than 1");
+        assert_eq!(
+            sampler.pick(vec![-1.0, -1.1, -1.9]),
+            Some(2),
+            "negative ones get worse"
+        );
+        for _ in 0..REPEAT_WINDOW {
+            assert_eq!(sampler.pick(vec![1.0, 1.0, 1.0, 9.0]), Some(3));
+        }
+        assert_eq!(sampler.pick(vec![1.5, 1.0]), Some(0), "forgotten");
     }
 }

@@ -5,10 +5,14 @@ use serde_json::{Value, json};
 
 use crate::{api_error::ApiError, sampler::Sampling, session::Finish, template::TemplateMessage};
 
-/// Sampling defaults: a small model rambles at OpenAI's default temperature of 1.
-const DEFAULT_TEMPERATURE: f32 = 0.7;
-const DEFAULT_TOP_P: f32 = 0.95;
+/// Sampling defaults: a small model rambles at OpenAI's default temperature of 1. SmolLM2's authors
+/// recommend 0.2 with a top-p of 0.9.
+const DEFAULT_TEMPERATURE: f32 = 0.3;
+const DEFAULT_TOP_P: f32 = 0.9;
 const DEFAULT_TOP_K: usize = 40;
+/// Keeps a small model from running in circles (Ollama's default). Not applied to greedy answers
+/// unless asked for: whoever asks for the best token gets it.
+const DEFAULT_REPEAT_PENALTY: f32 = 1.1;
 /// OpenAI's limit.
 const MOST_STOPS: usize = 4;
 /// Longest stop string, in bytes: the held-back text is searched again for every token.
@@ -28,6 +32,8 @@ pub(crate) struct ChatRequest {
     temperature: Option<f32>,
     top_p: Option<f32>,
     top_k: Option<usize>,
+    /// As llama-server takes it.
+    repeat_penalty: Option<f32>,
     frequency_penalty: Option<f32>,
     presence_penalty: Option<f32>,
     seed: Option<i64>,
@@ -157,14 +163,21 @@ impl ChatRequest {
                 ))
             }
         };
+        let temperature = within(
+            self.temperature,
+            DEFAULT_TEMPERATURE,
+            0.0,
+            2.0,
+            "temperature",
+        )?;
+        let repeat = if temperature > 0.0 {
+            DEFAULT_REPEAT_PENALTY
+        } else {
+            1.0
+        };
         Ok(Sampling {
-            temperature: within(
-                self.temperature,
-                DEFAULT_TEMPERATURE,
-                0.0,
-                2.0,
-                "temperature",
-            )?,
+            temperature,
+            repeat_penalty: within(self.repeat_penalty, repeat, 1.0, 2.0, "repeat_penalty")?,
             top_p: within(self.top_p, DEFAULT_TOP_P, 0.0, 1.0, "top_p")?,
             top_k: self.top_k.unwrap_or(DEFAULT_TOP_K),
             frequency_penalty: within(self.frequency_penalty, 0.0, -2.0, 2.0, "frequency_penalty")?,

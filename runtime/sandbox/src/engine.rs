@@ -171,13 +171,17 @@ impl Ticker {
         std::thread::Builder::new()
             .name("vale-epoch".to_owned())
             .spawn(move || {
-                while let (Some(ticker), Some(engine)) = (Weak::upgrade(&weak), wasm.upgrade()) {
+                while let Some(ticker) = Weak::upgrade(&weak) {
                     if !ticker.wait_for_work() {
                         return;
                     }
-                    engine.increment_epoch();
-                    drop((ticker, engine));
+                    drop(ticker);
+                    // Before the tick: a call that is over sooner is not disturbed at all.
                     std::thread::sleep(EPOCH_TICK);
+                    let Some(engine) = wasm.upgrade() else {
+                        return;
+                    };
+                    engine.increment_epoch();
                 }
             })?;
         Ok(ticker)

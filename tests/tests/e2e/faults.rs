@@ -195,6 +195,11 @@ fn a_model_by_address_is_fetched_once_and_only_with_the_right_hash() {
     let profile = Profile::new();
     configure(&profile, &address, &sha256.replace('b', "c"));
     assert_clear(&profile.run(&["chat", "hi"]), 3, "another SHA-256");
+    let other = profile.run(&["chat", "-m", "openai/gpt-4o", "hi"]);
+    assert!(
+        !other.err.contains("SHA-256"),
+        "another provider needs no local model: {other:?}"
+    );
     configure(&profile, &address, sha256);
     let said = profile.run(&["chat", "--max-tokens", "2", "hi"]);
     assert_eq!(said.code, Some(0), "{said:?}");

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use tokio::io::AsyncWriteExt as _;
-use vale_egress::{Credential, Gate, GateConfig, NameResolver, Origin, Resolved, Rule};
+use vale_egress::{
+    Credential, CredentialPlace, Gate, GateConfig, NameResolver, Origin, Resolved, Rule,
+};
 use vale_secrets::Secret;
 use vale_tests::{Outcome, Sandboxed, Upstream, context, ok, read_request, request, run};
 use vale_types::{FaultClass, Limits};
@@ -195,7 +197,10 @@ fn with_key(upstream: &Upstream) -> GateConfig {
         name: "api-key".to_owned(),
         header: http::header::AUTHORIZATION,
         template: "Bearer {key}".to_owned(),
-        origins: vec![Origin::parse(&upstream.url("/")).unwrap()],
+        places: vec![CredentialPlace {
+            origin: Origin::parse(&upstream.url("/")).unwrap(),
+            path_prefix: None,
+        }],
         required: true,
         secret: Secret::new(KEY.to_owned()).ok(),
     }];

@@ -7,16 +7,21 @@ use proptest::prelude::*;
 use vale_secrets::Secret;
 
 use super::*;
-use crate::Origin;
+use crate::{CredentialPlace, Origin};
 
 const KEY: &str = "sk-test/9f>>8?abcDEF~123456";
+/// Holds all that serialisers of JSON escape; in base64 it has `/` and `+`.
+const MARKED: &str = "a/b=c+d&e<f>>>g???h~~~=";
 
 fn scanner(value: &str) -> Option<Scanner> {
     let credential = Credential {
         name: "api-key".to_owned(),
         header: HeaderName::from_static("authorization"),
         template: "Bearer {key}".to_owned(),
-        origins: vec![Origin::parse("https://a.example").unwrap()],
+        places: vec![CredentialPlace {
+            origin: Origin::parse("https://a.example").unwrap(),
+            path_prefix: None,
+        }],
         required: true,
         secret: Some(Secret::new(value.to_owned()).ok().unwrap()),
     };
@@ -26,6 +31,27 @@ fn scanner(value: &str) -> Option<Scanner> {
 /// Every byte percent-encoded, in lower-case hex.
 fn all_escaped(text: &str) -> String {
     text.bytes().map(|b| format!("%{b:02x}")).collect()
+}
+
+/// As PHP, Go, Gson and .NET write such a text, each in its way, and beyond.
+fn json_escaped(text: &str) -> Vec<String> {
+    let unicode = |which: &'static str, upper: bool| {
+        let escape = move |c: char| match (which.contains(c), upper) {
+            (true, true) => format!("\\u{:04X}", u32::from(c)),
+            (true, false) => format!("\\u{:04x}", u32::from(c)),
+            (false, _) => c.to_string(),
+        };
+        text.chars().map(escape).collect::<String>()
+    };
+    vec![
+        text.replace('/', "\\/"),
+        unicode("&<>", true).replace('/', "\\/"),
+        unicode("&<>", false),
+        unicode("=&<>", false),
+        unicode("+&<>", true),
+        unicode("/=+&<>", true),
+        unicode("/=+&<>", false),
+    ]
 }
 
 fn spelled(key: &str) -> Vec<String> {
@@ -44,6 +70,9 @@ fn spelled(key: &str) -> Vec<String> {
                 percent_encode(STANDARD.encode(&text).as_bytes(), NON_ALPHANUMERIC).to_string(),
             );
         }
+    }
+    for text in all.clone() {
+        all.extend(json_escaped(&text));
     }
     all
 }
@@ -66,24 +95,27 @@ fn run(scanner: &Scanner, body: &[u8], cuts: &[usize]) -> (Vec<u8>, Option<Leak>
 
 #[test]
 fn every_spelling_is_found_one_byte_a_chunk() {
-    let scanner = scanner(KEY).unwrap();
-    for text in spelled(KEY) {
-        let body = format!("data: {{\"echo\":\"{text}\"}}\n\n");
-        let cuts: Vec<_> = (1..body.len()).collect();
-        let (seen, leak) = run(&scanner, body.as_bytes(), &cuts);
-        assert_eq!(
-            leak.map(|l| l.credential).as_deref(),
-            Some("api-key"),
-            "{text}"
-        );
-        assert!(body.as_bytes().starts_with(&seen));
-        assert_eq!(
-            scanner
-                .find(body.as_bytes())
-                .map(|l| l.credential)
-                .as_deref(),
-            Some("api-key")
-        );
+    for key in [KEY, MARKED] {
+        let scanner = scanner(key).unwrap();
+        for text in spelled(key) {
+            let body = format!("data: {{\"echo\":\"{text}\"}}\n\n");
+            let cuts: Vec<_> = (1..body.len()).collect();
+            let (seen, leak) = run(&scanner, body.as_bytes(), &cuts);
+            assert_eq!(
+                leak.map(|l| l.credential).as_deref(),
+                Some("api-key"),
+                "{text}"
+            );
+            assert!(body.as_bytes().starts_with(&seen));
+            assert_eq!(
+                scanner
+                    .find(body.as_bytes())
+                    .map(|l| l.credential)
+                    .as_deref(),
+                Some("api-key"),
+                "{text}"
+            );
+        }
     }
 }
 
@@ -123,6 +155,8 @@ fn an_ordinary_stream_is_not_delayed() {
         "a",
         "%!!",
         "%20 ",
+        "{\"delta\":\"a\\nb \\\"c\\\" \\/ \\u00e9 \\u2026\"}\n",
+        "\\x",
     ] {
         let chunk = Bytes::from(chunk);
         assert_eq!(scan.push(&scanner, chunk.clone()).unwrap(), chunk);
@@ -132,6 +166,9 @@ fn an_ordinary_stream_is_not_delayed() {
     assert_eq!(scan.push(&scanner, Bytes::from("ch")).unwrap(), "sk-tech");
     assert_eq!(scan.push(&scanner, Bytes::from("50%7")).unwrap(), "50");
     assert_eq!(scan.push(&scanner, Bytes::from("x")).unwrap(), "%7x");
+    assert_eq!(scan.push(&scanner, Bytes::from("a\\u00")).unwrap(), "a");
+    assert_eq!(scan.push(&scanner, Bytes::from("4")).unwrap(), "");
+    assert_eq!(scan.push(&scanner, Bytes::from("!")).unwrap(), "\\u004!");
     assert_eq!(scan.push(&scanner, Bytes::from("end s")).unwrap(), "end ");
     assert_eq!(scan.finish(), "s");
 }
@@ -139,10 +176,14 @@ fn an_ordinary_stream_is_not_delayed() {
 #[test]
 fn a_prefix_held_through_escapes_comes_out_whole() {
     let scanner = scanner("sk-test-0123456789").unwrap();
-    let body = "x%73%6B%2dtes%7aand sk-%74est-01234567%38%38";
-    for cut in 0..body.len() {
-        let (seen, leak) = run(&scanner, body.as_bytes(), &[cut]);
-        assert_eq!((seen.as_slice(), leak), (body.as_bytes(), None));
+    for body in [
+        "x%73%6B%2dtes%7aand sk-%74est-01234567%38%38",
+        "x\\u0073\\u006B\\u002dtes\\/and \\sk-\\u0074est-01234567\\u0038\\u0038\\",
+    ] {
+        for cut in 0..body.len() {
+            let (seen, leak) = run(&scanner, body.as_bytes(), &[cut]);
+            assert_eq!((seen.as_slice(), leak), (body.as_bytes(), None));
+        }
     }
 }
 
@@ -154,6 +195,7 @@ proptest! {
     #[test]
     fn no_byte_of_a_secret_comes_out(
         key in "[!-~]{16,60}",
+        json in any::<bool>(),
         escape in proptest::collection::vec(any::<(bool, bool)>(), 60),
         before in "[ -~]{0,40}",
         after in "[ -~]{0,40}",
@@ -163,13 +205,17 @@ proptest! {
         let mut spelled = String::new();
         for (byte, (escaped, upper)) in key.bytes().zip(&escape) {
             // A bare '%' beside escapes can read as something else; that would not be the key.
-            match (*escaped || byte == b'%', upper) {
-                (true, true) => spelled.push_str(&format!("%{byte:02X}")),
-                (true, false) => spelled.push_str(&format!("%{byte:02x}")),
-                (false, _) => spelled.push(char::from(byte)),
+            let must = byte == if json { b'\\' } else { b'%' };
+            match (json, *escaped || must, upper) {
+                (true, true, true) if byte == b'/' => spelled.push_str("\\/"),
+                (true, true, true) => spelled.push_str(&format!("\\u{byte:04X}")),
+                (true, true, false) => spelled.push_str(&format!("\\u{byte:04x}")),
+                (false, true, true) => spelled.push_str(&format!("%{byte:02X}")),
+                (false, true, false) => spelled.push_str(&format!("%{byte:02x}")),
+                (_, false, _) => spelled.push(char::from(byte)),
             }
         }
-        let before = before.replace('%', "_");
+        let before = before.replace(['%', '\\'], "_");
         let body = format!("{before}{spelled}{after}");
         let mut cuts: Vec<_> = splits.iter().map(|i| i.index(body.len() + 1)).collect();
         cuts.sort_unstable();
@@ -184,7 +230,7 @@ proptest! {
     fn other_bytes_come_out_unchanged(
         body in proptest::collection::vec(prop_oneof![
             Just(b"sk-test".to_vec()), Just(b"%73".to_vec()), Just(b"%".to_vec()),
-            Just(b"c2st".to_vec()), any::<[u8; 3]>().prop_map(|b| b.to_vec()),
+            Just(b"c2st".to_vec()), Just(b"\\u0073".to_vec()), Just(b"\\".to_vec()), any::<[u8; 3]>().prop_map(|b| b.to_vec()),
         ], 0..60),
         splits in proptest::collection::vec(any::<prop::sample::Index>(), 0..30),
     ) {

@@ -7,7 +7,7 @@ use tokio::io::AsyncWriteExt as _;
 use url::Url;
 use vale_egress::{Download, DownloadError, HttpErrorKind, download};
 
-use crate::support::{Upstream, ok, read_request};
+use crate::support::{PATIENCE, Upstream, ok, read_request, silent_after};
 
 const FILE: &str = "not really a model";
 
@@ -107,4 +107,50 @@ async fn a_cut_or_missing_file_leaves_nothing() {
         "{error:?}"
     );
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn a_dropped_download_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let to = folder.path().join("a.gguf");
+    let (upstream, _told) =
+        silent_after(b"HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\nhalf").await;
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let half = wish(&upstream.url("/a"), sha256(FILE), to);
+    let mut fetching = Box::pin(download(&half, move |written, _| {
+        tell.send(written).unwrap();
+    }));
+    tokio::select! {
+        _ = &mut fetching => unreachable!("the server never ends"),
+        written = tokio::time::timeout(PATIENCE, told.recv()) => {
+            assert_eq!(written.unwrap(), Some(4));
+        }
+    }
+    let parts = || std::fs::read_dir(folder.path()).unwrap().count();
+    assert_eq!(parts(), 1, "it was being written");
+    drop(fetching);
+    assert_eq!(parts(), 0);
+}
+
+#[tokio::test]
+async fn errors_show_no_user_query_or_fragment() {
+    let folder = tempfile::tempdir().unwrap();
+    let upstream = Upstream::answering(|seen| match seen.head.split([' ', '?']).nth(1) {
+        Some("/other") => ok("", "another file"),
+        Some("/away") => b"HTTP/1.1 302 Found\r\nlocation: http://u:s3cret@192.0.2.7/a?s3cret\r\ncontent-length: 0\r\n\r\n".to_vec(),
+        Some("/round") => b"HTTP/1.1 302 Found\r\nlocation: /round?s3cret\r\ncontent-length: 0\r\n\r\n".to_vec(),
+        Some("/broken") => b"no http at all\r\n\r\n".to_vec(),
+        _ => b"HTTP/1.1 404 No\r\ncontent-length: 0\r\n\r\n".to_vec(),
+    })
+    .await;
+    for path in ["/other", "/away", "/round", "/broken", "/missing"] {
+        let address = format!("http://u:s3cret@{}{path}?k=s3cret#s3cret", upstream.address);
+        let to = folder.path().join("a.gguf");
+        let error = download(&wish(&address, sha256(FILE), to), |_, _| {})
+            .await
+            .unwrap_err();
+        let text = format!("{error} {error:?}");
+        assert!(!text.contains("s3cret"), "{text}");
+        assert!(text.contains(&upstream.url(path)), "{text}");
+    }
 }

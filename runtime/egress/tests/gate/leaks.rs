@@ -125,13 +125,15 @@ async fn a_short_dummy_key_is_no_secret() {
 }
 
 #[tokio::test]
-async fn a_prefix_held_back_comes_out_when_the_body_ends_or_breaks() {
+async fn a_prefix_held_back_comes_out_when_the_body_ends_and_is_dropped_when_it_fails() {
     let upstream = Upstream::answering(|_| ok("", "ends with sk-live-0123")).await;
     let response = send(&guarded(&upstream), get(upstream.url("/")))
         .await
         .unwrap();
     assert_eq!(text(response).await, "ends with sk-live-0123");
 
+    // What was held back may be the beginning of a key, and whoever can cut bodies short could
+    // read the key piece by piece; losing a few letters of a broken answer costs nothing.
     let upstream = Upstream::start(|mut socket| async move {
         read_request(&mut socket).await;
         let cut = b"HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\ncut at sk-live-0123";
@@ -145,6 +147,74 @@ async fn a_prefix_held_back_comes_out_when_the_body_ends_or_breaks() {
             .body,
     )
     .await;
-    assert_eq!(read, b"cut at sk-live-0123");
+    assert_eq!(read, b"cut at ");
     assert_eq!(error.unwrap().kind, HttpErrorKind::Truncated);
+}
+
+#[tokio::test]
+async fn a_byte_cap_cannot_cut_a_reflected_key() {
+    const BEFORE: &str = "you sent Bearer ";
+    let upstream = reflecting().await;
+    for granted in BEFORE.len()..BEFORE.len() + KEY.len() {
+        let mut config = upstream.config();
+        config.credentials = vec![credential("api-key", &upstream.url("/"), Some(KEY))];
+        config.caps.response_bytes = granted as u64;
+        let gate = Gate::new(config).unwrap();
+        let body = send(&gate, get(upstream.url("/"))).await.unwrap().body;
+        let (read, error) = drain(body).await;
+        assert_eq!(String::from_utf8(read).unwrap(), BEFORE, "{granted}");
+        assert_eq!(error.unwrap().kind, HttpErrorKind::TooLarge, "{granted}");
+    }
+}
+
+#[tokio::test]
+async fn a_time_limit_cannot_cut_a_reflected_key() {
+    let (upstream, _told) = silent_after(b"HTTP/1.1 200 OK\r\n\r\nyou sent sk-live-0123").await;
+    for total in [false, true] {
+        let mut config = upstream.config();
+        config.credentials = vec![credential("api-key", &upstream.url("/"), Some(KEY))];
+        let limit = if total {
+            &mut config.timeouts.total
+        } else {
+            &mut config.timeouts.idle
+        };
+        // Long enough for the head to come first, or the send itself would time out.
+        *limit = std::time::Duration::from_secs(2);
+        let gate = Gate::new(config).unwrap();
+        let body = send(&gate, get(upstream.url("/"))).await.unwrap().body;
+        let (read, error) = drain(body).await;
+        assert_eq!(read, b"you sent ");
+        assert_eq!(error.unwrap().kind, HttpErrorKind::Timeout);
+    }
+}
+
+#[tokio::test]
+async fn a_key_with_marks_is_found_as_json_writes_it() {
+    const MARKED: &str = "a/b=c+d&e<f>0123456789";
+    for upper in [false, true] {
+        let upstream = Upstream::answering(move |seen| {
+            let sent = seen.header("authorization").unwrap_or_default();
+            let mut echo = String::new();
+            for c in sent.chars() {
+                match c {
+                    '/' => echo.push_str("\\/"),
+                    '=' | '+' | '&' | '<' | '>' if upper => {
+                        echo.push_str(&format!("\\u{:04X}", u32::from(c)));
+                    }
+                    '=' | '+' | '&' | '<' | '>' => {
+                        echo.push_str(&format!("\\u{:04x}", u32::from(c)));
+                    }
+                    other => echo.push(other),
+                }
+            }
+            ok("", &format!("{{\"sent\":\"{echo}\"}}"))
+        })
+        .await;
+        let mut config = upstream.config();
+        config.credentials = vec![credential("api-key", &upstream.url("/"), Some(MARKED))];
+        let call = Gate::new(config).unwrap().begin_call();
+        let (read, error) = drain(call.send(get(upstream.url("/"))).await.unwrap().body).await;
+        assert!(error.is_some() && read.is_empty(), "{read:?}");
+        assert_eq!(call.violation(), leaked(LeakSite::Body));
+    }
 }

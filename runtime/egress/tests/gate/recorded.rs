@@ -100,9 +100,9 @@ async fn first_byte_idle_and_total_are_separate_limits() {
     );
     assert!(late.message.contains("begin to answer"), "{}", late.message);
 
-    let (gate, _) = tape(0, &[(19, "a"), (21, "b")]);
+    let (gate, _) = tape(0, &[(19, "x"), (21, "b")]);
     let (read, error) = drain(gate.begin_call().send(get(URL)).await.unwrap().body).await;
-    assert_eq!(read, b"a");
+    assert_eq!(read, b"x");
     assert!(error.unwrap().message.contains("in the middle"));
 
     let (gate, _) = tape(55, &[(19, "a"), (19, "b"), (19, "c")]);

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use crate::support::*;
-use vale_egress::{Gate, HttpErrorKind, Rule};
+use vale_egress::{Credential, Gate, HttpErrorKind, Rule};
 
 /// Redirects by path to wherever the query says, with the status in the path.
 async fn redirecting() -> (Upstream, Arc<Mutex<Vec<String>>>) {
@@ -108,16 +108,80 @@ async fn credentials_follow_the_origin_and_never_the_redirect() {
         "{seen}"
     );
 
+    // Another server chose this URL, so the second one's own key does not go there either.
+    let key = |name, server: &Upstream, secret, required| Credential {
+        required,
+        ..credential(name, &server.url("/"), Some(secret))
+    };
     let with_both = gate(vec![
-        credential("one", &first.url("/"), Some("key-of-the-first")),
-        credential("two", &second.url("/"), Some("key-of-the-second")),
+        key("one", &first, "key-of-the-first", true),
+        key("two", &second, "key-of-the-second", true),
     ]);
-    send(&with_both, request).await.unwrap();
-    let seen = log.lock().unwrap().pop().unwrap();
-    assert!(
-        seen.contains("key-of-the-second") && !seen.contains("key-of-the-first"),
-        "{seen}"
+    let error = refused(&with_both, request.clone()).await;
+    assert_eq!(
+        (error.kind, error.request_sent),
+        (HttpErrorKind::Denied, true)
     );
+    assert!(error.message.contains("'two'"), "{}", error.message);
+    assert!(log.lock().unwrap().is_empty());
+
+    let optional = gate(vec![
+        key("one", &first, "key-of-the-first", true),
+        key("two", &second, "key-of-the-second", false),
+    ]);
+    send(&optional, request).await.unwrap();
+    let seen = log.lock().unwrap().pop().unwrap();
+    assert!(!seen.contains("key-of-the"), "{seen}");
+}
+
+#[tokio::test]
+async fn a_chain_that_comes_back_carries_no_credential_either() {
+    let (first, log) = redirecting().await;
+    let (second, _) = redirecting().await;
+    let gate = |required| {
+        let mut config = first.config();
+        config.rules.push(second.rule());
+        config.credentials = vec![Credential {
+            required,
+            ..credential("one", &first.url("/"), Some("key-of-the-first"))
+        }];
+        Gate::new(config).unwrap()
+    };
+    let back = format!("{}?to={}", second.url("/302"), first.url("/end"));
+    let request = get(first.url(&format!("/302?to={back}")));
+    send(&gate(false), request.clone()).await.unwrap();
+    let seen = log.lock().unwrap().split_off(0);
+    assert_eq!(seen.len(), 2);
+    assert!(seen[0].contains("key-of-the-first") && !seen[1].contains("key-of-the-first"));
+
+    let error = refused(&gate(true), request).await;
+    assert_eq!(error.kind, HttpErrorKind::Denied);
+    assert!(error.message.contains("'one'"), "{}", error.message);
+    assert_eq!(log.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_redirect_on_the_same_origin_carries_a_credential_below_its_path_only() {
+    let (upstream, log) = redirecting().await;
+    let mut config = upstream.config();
+    let mut key = credential("one", &upstream.url("/"), Some("key-of-the-first"));
+    key.places[0].path_prefix = Some("/302".to_owned());
+    config.credentials = vec![key];
+    let gate = Gate::new(config).unwrap();
+    for (to, attached) in [("/302/end", true), ("/end", false)] {
+        send(&gate, get(upstream.url(&format!("/302?to={to}"))))
+            .await
+            .unwrap();
+        let seen = log.lock().unwrap().split_off(0);
+        assert!(seen[0].contains("key-of-the-first"));
+        assert_eq!(seen[1].contains("key-of-the-first"), attached, "{to}");
+    }
+    let error = refused(&gate, get(upstream.url("/end"))).await;
+    assert_eq!(
+        (error.kind, error.request_sent),
+        (HttpErrorKind::Denied, false)
+    );
+    assert!(log.lock().unwrap().is_empty());
 }
 
 #[tokio::test]

@@ -18,8 +18,8 @@ use futures::future::BoxFuture;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use vale_egress::{
-    Credential, Gate, GateConfig, HttpError, HttpRequest, HttpResponse, NameResolver, Origin,
-    Resolved, ResponseBody, Rule,
+    Credential, CredentialPlace, Gate, GateConfig, HttpError, HttpRequest, HttpResponse,
+    NameResolver, Origin, Resolved, ResponseBody, Rule,
 };
 use vale_secrets::Secret;
 
@@ -218,7 +218,10 @@ pub(crate) fn credential(name: &str, url: &str, secret: Option<&str>) -> Credent
         name: name.to_owned(),
         header: http::header::AUTHORIZATION,
         template: "Bearer {key}".to_owned(),
-        origins: vec![Origin::parse(url).unwrap()],
+        places: vec![CredentialPlace {
+            origin: Origin::parse(url).unwrap(),
+            path_prefix: None,
+        }],
         required: true,
         secret: secret.map(|text| Secret::new(text.to_owned()).ok().unwrap()),
     }

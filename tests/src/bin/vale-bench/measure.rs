@@ -190,12 +190,16 @@ fn pss_kb(process: &str) -> Result<u64> {
     Ok(line.trim().trim_end_matches(" kB").parse()?)
 }
 
-/// Idle, five plugins loaded, the local model's process running with its model unloaded. Runs in a
-/// process of its own through the `valechat`-sized part of this one: the host alone.
+/// Idle, five plugins loaded, the local model's process running with its model unloaded.
 pub(crate) async fn memory(report: &mut Report) -> Result<()> {
     let before = pss_kb("self")?;
     let home = tempfile::tempdir()?;
     five_plugins(&home.path().join("plugins"))?;
+    // A file that is not there holds no key; a keyring that does not answer is an error.
+    std::fs::write(
+        home.path().join("config.toml"),
+        "[keys]\nstore = \"file\"\n",
+    )?;
     let mut paths = Paths::under(home.path());
     paths.plugins.insert(0, plugins()?);
     paths.built_in_plugins = 2;
