@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use vale_egress::{Caps, Credential, CredentialPlace, Gate, GateConfig, Origin, Rule, Timeouts};
 use vale_plugins::{
@@ -42,9 +43,15 @@ struct Parts {
     settings_json: String,
     credentials: Vec<CredentialInfo>,
     limits: vale_types::Limits,
-    /// What this was prepared for; none = not to be used again.
-    valid_for: Option<Epoch>,
+    /// What this was prepared for.
+    valid_for: Epoch,
+    /// When to look for keys again, where a store could not tell.
+    stale_at: Option<Instant>,
 }
+
+/// How long a call goes on without a key that is not required and could not be looked up: asking a
+/// keyring that does not answer takes seconds, and each asking costs the pooled connections.
+const WITHOUT_KEY: Duration = Duration::from_secs(60);
 
 /// What a preparation depends on beside the settings, which do not change while a host runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +62,10 @@ struct Epoch {
 }
 
 impl Prepared {
+    fn is_right_for(&self, epoch: Epoch) -> bool {
+        self.0.valid_for == epoch && self.0.stale_at.is_none_or(|at| Instant::now() < at)
+    }
+
     pub(crate) fn plugin(&self) -> &Plugin {
         &self.0.plugin
     }
@@ -121,7 +132,7 @@ impl Wiring {
             key_changes: self.key_changes.load(Ordering::SeqCst),
         };
         if let Some(kept) = kept
-            && kept.0.valid_for == Some(epoch)
+            && kept.is_right_for(epoch)
         {
             return Ok(kept);
         }
@@ -161,7 +172,8 @@ impl Wiring {
             settings_json,
             credentials,
             limits: effective.limits,
-            valid_for: all_known.then_some(epoch),
+            valid_for: epoch,
+            stale_at: (!all_known).then(|| Instant::now() + WITHOUT_KEY),
         })))
     }
 
@@ -171,7 +183,7 @@ impl Wiring {
             infer_life: None,
             key_changes: self.key_changes.load(Ordering::SeqCst),
         };
-        kept.0.valid_for == Some(now)
+        kept.is_right_for(now)
     }
 
     /// The value of each effective credential, where there is one.
