@@ -33,9 +33,8 @@ pub(crate) fn describe() -> String {
 pub(crate) fn commit(ws: &Workspace) -> String {
     let git = |args: &[&str]| {
         let mut git = process::command("git");
-        process::succeeds(git.arg("-C").arg(&ws.root).args(args))
-            .then(|| process::read(&mut git).ok())
-            .flatten()
+        git.arg("-C").arg(&ws.root).args(args);
+        process::read(&mut git).ok()
     };
     let Some(commit) = git(&["rev-parse", "--short", "HEAD"]) else {
         return "no commit".to_owned();
