@@ -258,3 +258,28 @@ impl ResourceLimiter for State {
         MAX_INSTANCES
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use vale_egress::{Gate, GateConfig};
+    use vale_types::Limits;
+
+    use super::*;
+    use crate::context::{NoLog, SystemAmbient};
+
+    #[test]
+    fn a_component_of_eleven_instances_fits_as_pythons_do() {
+        let state = State::new(CallContext {
+            gate: Arc::new(Gate::new(GateConfig::new("test")).unwrap()),
+            settings_json: "{}".to_owned(),
+            credentials: Vec::new(),
+            limits: Limits::default(),
+            log: Arc::new(NoLog),
+            ambient: Arc::new(SystemAmbient::default()),
+        });
+        // componentize-py makes eleven; a limit of ten refused every Python plugin.
+        for allowed in [state.instances(), state.memories(), state.tables()] {
+            assert!(allowed >= 11, "{allowed}");
+        }
+    }
+}
