@@ -7,11 +7,17 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use url::Url;
 use vale_host::{Grant, Manifest, Origin, ProviderSettings, SettingsEdit};
-use vale_plugins::{Ceiling, DropReason, Effective, HostVars, OriginSource, effective};
+use vale_plugins::{
+    Ceiling, CredentialSpec, DropReason, Effective, HostVars, OriginSource, effective,
+};
 use vale_types::{PluginId, ProviderId};
 
 use crate::api::{Api, blocking};
 use crate::error::{ApiError, ApiErrorKind};
+use crate::keys::{KeyState, state};
+
+/// What manifests write for the address of the model that ValeChat runs itself.
+const HOST_INFER: &str = "{host.infer}";
 
 /// A provider to be added.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +47,18 @@ pub struct Ask {
     pub setting: Option<String>,
 }
 
+/// A key that lies under the provider's name already, from a provider that had it before or from
+/// the environment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct KeptKey {
+    /// The credential.
+    pub credential: String,
+    /// Where it lies, in words.
+    pub place: String,
+    /// False when it may be there: the encrypted file is closed.
+    pub certain: bool,
+}
+
 /// A place that the provider would reach.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PlaceRow {
@@ -65,6 +83,8 @@ pub struct Draft {
     pub settings: Map<String, Value>,
     /// What the person must agree to first.
     pub asks: Vec<Ask>,
+    /// Keys that would be sent there at once; the person must agree to that too.
+    pub kept_keys: Vec<KeptKey>,
     /// Everything it may reach, once agreed.
     pub places: Vec<PlaceRow>,
     /// Keys that the plugin asks of the person.
@@ -75,13 +95,21 @@ pub struct Draft {
     grant: Grant,
 }
 
+impl Draft {
+    /// Whether the person must be asked before it is added.
+    #[must_use]
+    pub fn needs_consent(&self) -> bool {
+        !self.asks.is_empty() || !self.kept_keys.is_empty()
+    }
+}
+
 impl Api {
     /// Checks a provider and finds out what it needs the person's consent for.
     ///
     /// # Errors
-    /// When the name is taken, the plugin is not there, a value does not fit, or an address can
-    /// never be reached.
-    pub fn draft_provider(&self, request: &DraftRequest) -> Result<Draft, ApiError> {
+    /// When the name is taken, the plugin is not there, a value does not fit or names the model
+    /// that ValeChat runs itself, or an address can never be reached.
+    pub async fn draft_provider(&self, request: &DraftRequest) -> Result<Draft, ApiError> {
         let id: ProviderId = request.id.parse()?;
         if self.host.settings().providers.contains_key(&id) {
             return Err(ApiError::new(
@@ -95,6 +123,7 @@ impl Api {
         let plugin: PluginId = request.plugin.parse()?;
         let installed = self.require_installed(&plugin)?;
         let manifest = &installed.manifest;
+        refuse_host_infer(&request.settings)?;
         let settings = typed(manifest, &request.settings);
         let resolved = manifest
             .resolve(&settings, &shape_of_host())
@@ -116,17 +145,56 @@ impl Api {
         if let Some(dropped) = after.dropped.first() {
             return Err(refused(&dropped.to_string()));
         }
+        let kept_keys = self.kept_keys(&id, &manifest.credentials, &after).await?;
         Ok(Draft {
             id,
             plugin,
             plugin_name: manifest.name.clone(),
             settings,
             asks,
+            kept_keys,
             places: places(&after),
             keys: keys(&after),
             key_is_optional: keys_are_optional(&after),
             grant,
         })
+    }
+
+    /// The keys that lie under this name and that the provider would get to use. A store that
+    /// cannot be read at all gives no key to anybody, so it counts as empty.
+    async fn kept_keys(
+        &self,
+        id: &ProviderId,
+        credentials: &[CredentialSpec],
+        after: &Effective,
+    ) -> Result<Vec<KeptKey>, ApiError> {
+        let used = |name: &str| {
+            let mut used = after.credentials.iter();
+            used.any(|credential| credential.name == name)
+        };
+        let asked: Vec<(usize, CredentialSpec)> = credentials
+            .iter()
+            .enumerate()
+            .filter(|(_, spec)| used(&spec.name))
+            .map(|(index, spec)| (index, spec.clone()))
+            .collect();
+        let (host, id) = (self.host.clone(), id.clone());
+        blocking(move || {
+            let kept = |(index, spec): (usize, CredentialSpec)| {
+                let (place, certain) = match state(&host, &id, &spec, index == 0) {
+                    KeyState::Set { place } => (place, true),
+                    KeyState::Locked => ("encrypted file".to_owned(), false),
+                    _ => return None,
+                };
+                Some(KeptKey {
+                    credential: spec.name,
+                    place,
+                    certain,
+                })
+            };
+            Ok(asked.into_iter().filter_map(kept).collect())
+        })
+        .await
     }
 
     /// Writes the provider to the settings, with the consent that the person gave by calling
@@ -151,6 +219,20 @@ impl Api {
             Ok(())
         })
         .await
+    }
+}
+
+/// The model that ValeChat runs itself has a provider of its own, which has its token too.
+fn refuse_host_infer(given: &BTreeMap<String, String>) -> Result<(), ApiError> {
+    match given.iter().find(|(_, value)| value.contains(HOST_INFER)) {
+        None => Ok(()),
+        Some((name, _)) => Err(ApiError::new(
+            ApiErrorKind::Usage,
+            format!(
+                "The setting `{name}` names {HOST_INFER}, the model that ValeChat runs itself, which is not for other providers."
+            ),
+            "Ask it by its own provider: `valechat chat -m local`.",
+        )),
     }
 }
 

@@ -250,7 +250,13 @@ fn store_words(store: KeyStore) -> &'static str {
     }
 }
 
-fn state(host: &Host, provider: &ProviderId, spec: &CredentialSpec, first: bool) -> KeyState {
+/// Whether the key is there. Blocks; `first`: the manifest lists the credential first.
+pub(crate) fn state(
+    host: &Host,
+    provider: &ProviderId,
+    spec: &CredentialSpec,
+    first: bool,
+) -> KeyState {
     if spec.source == CredentialSource::HostInfer {
         return KeyState::MadeByValechat;
     }

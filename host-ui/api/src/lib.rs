@@ -25,7 +25,7 @@ pub use api::Api;
 pub use attach::MAX_ATTACHMENT_BYTES;
 pub use chat::{ChatRequest, ChatStream, Received};
 pub use doctor::{Check, CheckStatus, doctor};
-pub use draft::{Ask as ConsentAsk, Draft, DraftRequest, PlaceRow};
+pub use draft::{Ask as ConsentAsk, Draft, DraftRequest, KeptKey, PlaceRow};
 pub use error::{ApiError, ApiErrorKind};
 pub use keys::{KeyRow, KeyState, KeyStored};
 pub use models::{ModelRow, ProviderModels};

@@ -33,7 +33,7 @@ Exit codes:
   4    a key is missing or was refused
   5    the network failed, or ValeChat did not let the request out
   6    a plugin failed or broke its rules
-  130  cancelled with Ctrl-C
+  130  cancelled with Ctrl-C, or by a no to a question
 
 Answers go to stdout; everything else goes to stderr. With --json, stdout holds one JSON document
 (for chat one event a line), and an error is {\"error\": …} there.";
@@ -60,9 +60,17 @@ pub(crate) struct Global {
     #[arg(long, value_enum, default_value_t = Color::Auto, global = true, value_name = "WHEN")]
     pub(crate) color: Color,
     /// What the log on stderr shows: off, error, warn, info, debug, trace, or a filter such as
-    /// `vale_host=debug`.
-    #[arg(long, default_value = "warn", global = true, value_name = "LEVEL")]
-    pub(crate) log: String,
+    /// `vale_host=debug`. Without it: warn, and error with --quiet.
+    #[arg(long, global = true, value_name = "LEVEL")]
+    log: Option<String>,
+}
+
+impl Global {
+    /// What the log shows.
+    pub(crate) fn log_level(&self) -> &str {
+        let default = if self.quiet { "error" } else { "warn" };
+        self.log.as_deref().unwrap_or(default)
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -152,7 +160,8 @@ pub(crate) enum ProviderCommand {
     /// Add a provider: a plugin with settings of yours.
     ///
     /// Says which addresses the settings let the plugin reach, and asks; what you agree to is
-    /// written to config.toml beside the settings.
+    /// written to config.toml beside the settings. A key that is kept under this name already
+    /// would be sent there, so that is asked too. A no exits with 130.
     Add {
         /// Its name, as it will stand in `name/model`.
         name: String,
@@ -247,5 +256,17 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn quiet_means_a_quiet_log_unless_one_is_asked_for() {
+        for (args, level) in [
+            (&["valechat", "doctor"][..], "warn"),
+            (&["valechat", "doctor", "--quiet"], "error"),
+            (&["valechat", "-q", "--log", "info", "doctor"], "info"),
+        ] {
+            let cli = Cli::try_parse_from(args).unwrap();
+            assert_eq!(cli.global.log_level(), level, "{args:?}");
+        }
     }
 }

@@ -48,8 +48,10 @@ pub(crate) async fn run(args: ChatArgs, out: Out) -> Result<(), Stop> {
         }
     };
     let (model, message) = tokio::select! {
-        prepared = prepared => prepared?,
+        // Watched before anybody is asked for a passphrase.
+        biased;
         _ = ctrl_c() => return Err(Stop::Told(cancelled_early(&out)?)),
+        prepared = prepared => prepared?,
     };
     hint(&api, &out, &model);
     let session = Session {
@@ -137,14 +139,16 @@ impl Session {
         };
         let mut interrupt = std::pin::pin!(ctrl_c());
         let started = tokio::select! {
-            started = self.api.chat(request) => started,
+            biased;
             _ = &mut interrupt => {
                 return Ok(Outcome { code: cancelled_early(&self.out)?, said: None });
             }
+            started = self.api.chat(request) => started,
         };
         let mut stream = match started {
             Ok(stream) => stream,
             Err(error) => {
+                let error = ask::cancelled_or(error);
                 self.out.error(&error)?;
                 return Ok(Outcome {
                     code: code(error.kind),
@@ -164,6 +168,9 @@ impl Session {
             let Some(event) = event else {
                 break;
             };
+            if matches!(event, ChatEvent::Failed { .. }) && ask::unless_cancelled().is_err() {
+                return self.cancel(stream, &mut drawing);
+            }
             drawing.draw(&event)?;
             // The rest of the same network read goes out with it, in one write.
             while let Some(event) = stream.try_next() {

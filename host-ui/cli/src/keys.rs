@@ -19,7 +19,7 @@ pub(crate) async fn run(command: KeyCommand, out: Out) -> Result<(), Stop> {
         } => {
             // Before the question: nobody types a key for a provider that is not there.
             api.check_credential(&provider, credential.as_deref())?;
-            let secret = ask::key(&provider, stdin)?;
+            let secret = ask::key(&provider, stdin).await?;
             let store = store.map(|store| match store {
                 Store::Keyring => (KeyStore::Keyring, None),
                 Store::File => (KeyStore::File, ask::passphrase()),

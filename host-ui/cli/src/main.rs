@@ -20,6 +20,7 @@ mod text;
 use std::process::ExitCode;
 
 use clap::{ColorChoice, CommandFactory as _, FromArgMatches as _};
+use tokio::signal::ctrl_c;
 use vale_api::{Api, ApiError, ApiErrorKind, Ask, Paths};
 
 use crate::args::{Cli, Command, Global};
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         Stop::NoReader => 0,
         Stop::Told(code) => code,
         Stop::Error(error) => {
+            let error = ask::cancelled_or(*error);
             // Where the error itself cannot be written there is nobody left to tell.
             let _ = out.error(&error);
             exit::code(error.kind)
@@ -90,19 +92,34 @@ fn run(cli: Cli, out: Out) -> Result<(), Stop> {
         .enable_all()
         .build()?;
     let result = runtime.block_on(dispatch(cli.command, out));
+    ask::wait_for_prompts();
     // A thread that waits for the keyboard must not hold up the end.
     runtime.shutdown_background();
     result
 }
 
 async fn dispatch(command: Command, out: Out) -> Result<(), Stop> {
-    match command {
-        Command::Chat(args) => Box::pin(chat::run(args, out)).await,
-        Command::Model(command) => manage::model(command, out).await,
-        Command::Provider(command) => Box::pin(manage::provider(command, out)).await,
-        Command::Key(command) => Box::pin(keys::run(command, out)).await,
-        Command::Plugin(command) => plugins::run(command, out).await,
-        Command::Doctor => Box::pin(plugins::doctor(out)).await,
+    let run = async {
+        match command {
+            // A chat says itself what Ctrl-C stopped.
+            Command::Chat(args) => Box::pin(chat::run(args, out)).await,
+            Command::Model(command) => or_ctrl_c(manage::model(command, out)).await,
+            Command::Provider(command) => or_ctrl_c(manage::provider(command, out)).await,
+            Command::Key(command) => or_ctrl_c(keys::run(command, out)).await,
+            Command::Plugin(command) => or_ctrl_c(plugins::run(command, out)).await,
+            Command::Doctor => or_ctrl_c(plugins::doctor(out)).await,
+        }
+    };
+    Box::pin(run).await
+}
+
+/// The work's end, unless Ctrl-C comes first; the work is dropped then.
+async fn or_ctrl_c<T>(work: impl Future<Output = Result<T, Stop>>) -> Result<T, Stop> {
+    tokio::select! {
+        // Watched before the work begins; where it cannot be, the work goes on without.
+        biased;
+        Ok(()) = ctrl_c() => Err(ApiError::new(ApiErrorKind::Cancelled, "Stopped.", "").into()),
+        done = work => done,
     }
 }
 
@@ -117,10 +134,11 @@ fn open(out: &Out, ask: Option<Ask>) -> Result<Api, Stop> {
 }
 
 fn start_log(global: &Global) -> Result<(), ApiError> {
-    let filter = tracing_subscriber::EnvFilter::try_new(&global.log).map_err(|error| {
+    let level = global.log_level();
+    let filter = tracing_subscriber::EnvFilter::try_new(level).map_err(|error| {
         ApiError::new(
             ApiErrorKind::Usage,
-            format!("“{}” is no log level: {error}.", global.log),
+            format!("“{level}” is no log level: {error}."),
             "Use off, error, warn, info, debug, trace or a filter such as vale_host=debug.",
         )
     })?;

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 use vale_api::{
-    Api, ApiError, ApiErrorKind, Draft, DraftRequest, KeyRow, KeyState, ModelRow, ProviderRow,
+    Api, ApiError, ApiErrorKind, Draft, DraftRequest, KeptKey, KeyRow, KeyState, ModelRow,
+    ProviderRow,
 };
 
 use crate::args::{ModelCommand, ProviderCommand};
-use crate::exit::Stop;
+use crate::exit::{CANCELLED, Stop};
 use crate::out::{Out, Style};
 use crate::table::Table;
 use crate::{ask, open};
@@ -23,6 +24,7 @@ pub(crate) async fn model(command: ModelCommand, out: Out) -> Result<(), Stop> {
 /// does not spoil the others.
 pub(crate) async fn list_models(api: &Api, provider: Option<&str>, out: &Out) -> Result<(), Stop> {
     let lists = api.models(provider).await?;
+    ask::unless_cancelled()?;
     let worked = lists.iter().any(|list| list.error.is_none());
     let first_error = lists.iter().find_map(|list| list.error.clone());
     if out.json {
@@ -207,23 +209,25 @@ async fn remove(api: &Api, name: &str, out: &Out) -> Result<(), Stop> {
 
 async fn add(request: DraftRequest, key_stdin: bool, yes: bool, out: &Out) -> Result<(), Stop> {
     let api = open(out, None)?;
-    let draft = api.draft_provider(&request)?;
+    let draft = api.draft_provider(&request).await?;
     if !out.json {
         show(&draft, out);
     }
-    if !draft.asks.is_empty() && !yes {
+    if draft.needs_consent() && !yes {
         if out.json || !ask::can_ask() {
             return Err(needs_yes(&draft).into());
         }
-        if !ask::agrees(out, "Allow this?")? {
+        if !ask::agrees(out, "Allow this?").await? {
             out.note("Nothing was added.");
-            return Err(Stop::Told(1));
+            return Err(Stop::Told(CANCELLED));
         }
     }
     // Read first: a key that cannot be one leaves the settings as they are.
-    let key = key_stdin
-        .then(|| ask::key(draft.id.as_str(), true))
-        .transpose()?;
+    let key = if key_stdin {
+        Some(ask::key(draft.id.as_str(), true).await?)
+    } else {
+        None
+    };
     api.add_provider(&draft).await?;
     let mut stored = None;
     if let Some(key) = key {
@@ -231,7 +235,8 @@ async fn add(request: DraftRequest, key_stdin: bool, yes: bool, out: &Out) -> Re
         drop(api);
         let api = open(out, ask::passphrase())?;
         let set = api.set_key(draft.id.as_str(), None, key, None).await;
-        stored = Some(set.map_err(|mut error| {
+        stored = Some(set.map_err(|error| {
+            let mut error = ask::cancelled_or(error);
             error.sentence = format!("{} is added, its key is not. {}", draft.id, error.sentence);
             error
         })?);
@@ -253,7 +258,7 @@ async fn add(request: DraftRequest, key_stdin: bool, yes: bool, out: &Out) -> Re
 
 /// What the provider would be let to do, before the question.
 fn show(draft: &Draft, out: &Out) {
-    if out.quiet && draft.asks.is_empty() {
+    if out.quiet && !draft.needs_consent() {
         return;
     }
     let mut text = format!(
@@ -277,7 +282,22 @@ fn show(draft: &Draft, out: &Out) {
         ));
     }
     text.push_str("and nothing else.\n");
+    for words in kept(draft) {
+        text.push_str(&format!("Note: {words}.\n"));
+    }
     out.question(&text);
+}
+
+/// Keys that lie under this name already, and what would become of them.
+fn kept(draft: &Draft) -> Vec<String> {
+    let words = |key: &KeptKey| {
+        let is = if key.certain { "is" } else { "may be" };
+        format!(
+            "a key for {} ({}) {is} kept already, in the {}, and would be sent there",
+            draft.id, key.credential, key.place
+        )
+    };
+    draft.kept_keys.iter().map(words).collect()
 }
 
 fn needs_yes(draft: &Draft) -> ApiError {
@@ -286,12 +306,20 @@ fn needs_yes(draft: &Draft) -> ApiError {
         .iter()
         .map(|ask| ask.origin.to_string())
         .collect();
+    let mut reasons = Vec::new();
+    if !origins.is_empty() {
+        reasons.push(format!(
+            "{} would be let to reach {}",
+            draft.id,
+            origins.join(" and ")
+        ));
+    }
+    reasons.extend(kept(draft));
     ApiError::new(
         ApiErrorKind::Usage,
         format!(
-            "{} would be let to reach {}, and there is no terminal to ask you.",
-            draft.id,
-            origins.join(" and ")
+            "{}, and there is no terminal to ask you.",
+            reasons.join("; ")
         ),
         "Agree with --yes. Nothing was changed.",
     )

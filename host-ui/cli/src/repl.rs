@@ -9,7 +9,8 @@ use vale_api::{ApiError, ApiErrorKind, Message, ModelRef};
 
 use crate::chat::Session;
 use crate::exit::Stop;
-use crate::{manage, message};
+use crate::out::Out;
+use crate::{ask, manage, message, or_ctrl_c};
 
 const HELP: &str = "\
 /model [NAME]  show or change the model (provider/model, or a provider)
@@ -17,7 +18,7 @@ const HELP: &str = "\
 /new           forget the conversation and begin anew
 /help          this
 /quit          end (so does Ctrl-D)
-Ctrl-C stops an answer; what had arrived stays in the conversation.";
+Ctrl-C stops an answer or a command; what had arrived stays in the conversation.";
 
 /// What a line that the person typed means.
 #[derive(Debug, PartialEq, Eq)]
@@ -78,6 +79,8 @@ pub(crate) async fn run(
             Err(ReadlineError::Eof) => return Ok(()),
             Err(error) => return Err(no_terminal(error).into()),
         };
+        // A prompt that Ctrl-C ended before this line has been told of.
+        let _ = ask::unless_cancelled();
         match meaning(&line) {
             Line::Empty => {}
             Line::Quit => return Ok(()),
@@ -87,26 +90,26 @@ pub(crate) async fn run(
                 out.note("A new conversation.");
             }
             Line::Model(None) => out.line(&model.to_string())?,
-            Line::Model(Some(name)) => match session.api.resolve_model(Some(name)).await {
-                Ok(found) => {
-                    model = found;
-                    out.note(&format!("{model} answers from now on."));
+            Line::Model(Some(name)) => {
+                let found = session.api.resolve_model(Some(name));
+                match or_ctrl_c(async { Ok(found.await?) }).await {
+                    Ok(found) => {
+                        model = found;
+                        out.note(&format!("{model} answers from now on."));
+                    }
+                    Err(stop) => go_on(stop, &out)?,
                 }
-                Err(error) => out.error_words(&error),
-            },
+            }
             Line::Models => {
-                // A provider that fails has been told of; the conversation goes on.
-                if let Err(Stop::Error(error)) = manage::list_models(&session.api, None, &out).await
-                {
-                    out.error_words(&error);
-                }
+                let listed = manage::list_models(&session.api, None, &out);
+                or_ctrl_c(listed).await.or_else(|stop| go_on(stop, &out))?;
             }
             Line::Unknown(command) => {
                 out.note(&format!("There is no {command}; /help says what there is."));
             }
             Line::Say(text) => {
-                let asked = message::build(&session.api, text.to_owned(), &images).await;
-                match asked {
+                let asked = message::build(&session.api, text.to_owned(), &images);
+                match or_ctrl_c(async { Ok(asked.await?) }).await {
                     Ok(asked) => {
                         images.clear();
                         turns.push(asked);
@@ -117,11 +120,22 @@ pub(crate) async fn run(
                             None => drop(turns.pop()),
                         }
                     }
-                    Err(error) => out.error_words(&error),
+                    Err(stop) => go_on(stop, &out)?,
                 }
             }
         }
     }
+}
+
+/// Tells of a failure that does not end the conversation.
+fn go_on(stop: Stop, out: &Out) -> Result<(), Stop> {
+    match stop {
+        Stop::Error(error) => out.error_words(&ask::cancelled_or(*error)),
+        // The person has been told.
+        Stop::Told(_) => {}
+        Stop::NoReader => return Err(Stop::NoReader),
+    }
+    Ok(())
 }
 
 /// Waits for the keyboard on a thread of its own. The editor lives no longer than its line: while

@@ -207,3 +207,35 @@ fn a_reader_that_is_gone_is_no_failure() {
         assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{args:?}");
     }
 }
+
+#[test]
+fn the_local_model_is_fetched_only_for_a_chat_with_it() {
+    let home = Home::with_plugin();
+    let local = home.path("plugins/local");
+    std::fs::create_dir_all(&local).unwrap();
+    std::fs::write(
+        local.join("plugin.toml"),
+        include_str!("fixture/local.toml"),
+    )
+    .unwrap();
+    std::fs::write(local.join("component.wasm"), "no component").unwrap();
+    // A number that nobody may reach: a fetch fails at once, and says so.
+    let settings = |default: &str| {
+        home.settings(&format!(
+            "{default}[inference]\nmodel = \"https://169.254.169.254/m.gguf\"\nsha256 = \"{}\"\n[keys]\nstore = \"file\"\n",
+            "0".repeat(64)
+        ));
+    };
+    settings("");
+    for args in [&["chat", "hi"][..], &["chat", "-m", "local/m", "hi"]] {
+        let ran = home.run(args);
+        assert!(ran.stderr.contains("169.254.169.254"), "{ran:?}");
+    }
+    let component = "is not a WebAssembly component";
+    home.run(&["chat", "-m", "openai/gpt", "hi"])
+        .failed(6, component);
+    settings("default_model = \"openai/gpt\"\n");
+    home.run(&["chat", "hi"]).failed(6, component);
+    let ran = home.run(&["chat", "-m", "local", "hi"]);
+    assert!(ran.stderr.contains("169.254.169.254"), "{ran:?}");
+}

@@ -55,6 +55,15 @@ fn a_key_in_the_file_store_is_sealed_found_and_forgotten() {
     let locked = home.run(&list);
     assert_eq!(state(&locked.json(), "openai")["state"], "locked");
 
+    // So a new address for it is asked about, whether the file can be looked into or not.
+    let add = ["provider", "add", "openai", "--plugin", "openai"];
+    let ran = home.run(&add);
+    assert_eq!(ran.code, 2, "{ran:?}");
+    assert!(ran.stderr.contains("may be kept already"), "{ran:?}");
+    let ran = home.fed(command(&add), "");
+    assert_eq!(ran.code, 2, "{ran:?}");
+    assert!(ran.stderr.contains("is kept already"), "{ran:?}");
+
     let mut with_variable = home.command(&list);
     with_variable.env("VALECHAT_KEY_OPENAI", KEY);
     let key = state(&home.fed(with_variable, "").json(), "openai");

@@ -130,6 +130,13 @@ fn what_can_never_work_is_refused_and_nothing_is_written() {
         (
             "x",
             "openai",
+            "base_url={host.infer}/v1",
+            2,
+            "the model that ValeChat runs itself",
+        ),
+        (
+            "x",
+            "openai",
             "base_url=http://169.254.169.254/v1",
             5,
             "no plugin may reach",
@@ -156,6 +163,36 @@ fn what_can_never_work_is_refused_and_nothing_is_written() {
     home.run(&[&["provider", "add", "x", "--plugin", "openai"][..], &twice].concat())
         .failed(2, "given twice");
     assert_eq!(home.config_text(), before);
+}
+
+#[test]
+fn a_key_that_lies_under_the_name_already_is_a_reason_to_ask() {
+    let home = Home::with_plugin();
+    let before = home.config_text();
+    // The plugin's own address asks for nothing else.
+    let add = |id: &str, more: &[&str]| {
+        let args = ["provider", "add", id, "--plugin", "openai"];
+        let mut command = home.command(&[&args[..], more].concat());
+        command.env("VALECHAT_KEY_LAN", "sk-test-0123456789abcdef");
+        home.fed(command, "")
+    };
+    let ran = add("lan", &[]);
+    assert_eq!(ran.code, 2, "{ran:?}");
+    for words in [
+        "a key for lan (api-key) is kept already",
+        "VALECHAT_KEY_LAN",
+        "--yes",
+    ] {
+        assert!(ran.stderr.contains(words), "{words}: {ran:?}");
+    }
+    assert!(!ran.stderr.contains("sk-test"), "{ran:?}");
+    assert_eq!(home.config_text(), before, "nothing without consent");
+
+    add("other", &[]).ok();
+    let added = add("lan", &["--yes", "--json"]).json();
+    let kept = &added["added"]["kept_keys"][0];
+    assert_eq!(kept["place"], "environment VALECHAT_KEY_LAN");
+    assert_eq!(kept["certain"], true);
 }
 
 #[test]
