@@ -46,6 +46,7 @@ pub fn context(gate: Gate, limits: Limits) -> CallContext {
         limits,
         log: Arc::new(NoLog),
         ambient: Arc::new(SystemAmbient::default()),
+        meter: Arc::default(),
     }
 }
 

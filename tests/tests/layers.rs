@@ -97,12 +97,18 @@ fn our_crates_build_on_each_other_in_one_direction() {
         // Not `vale-secrets`: a secret never enters the sandbox (invariant 2).
         ("vale-sandbox", &["vale-egress", "vale-types"]),
         ("vale-plugins", &["vale-types"]),
+        ("vale-policy", &["vale-types"]),
+        ("vale-confine", &[]),
+        ("vale-billing", &["vale-types"]),
         ("vale-inference", &[]),
         (
             "vale-host",
             &[
+                "vale-billing",
+                "vale-confine",
                 "vale-egress",
                 "vale-plugins",
+                "vale-policy",
                 "vale-sandbox",
                 "vale-secrets",
                 "vale-types",

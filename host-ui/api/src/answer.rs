@@ -1,6 +1,7 @@
 //! What a face sees of an answer.
 
 use serde::Serialize;
+use vale_host::Loss;
 use vale_types::{Event, FinishReason, Message, ModelRef, Part, Role, Thinking, ToolCall, Usage};
 
 use crate::chat::Received;
@@ -10,6 +11,33 @@ use crate::error::ApiError;
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub enum ChatEvent {
+    /// The attempt failed before anything was shown, and is repeated.
+    Retrying {
+        /// Who is asked again.
+        model: ModelRef,
+        /// After so many seconds.
+        after_seconds: f64,
+        /// The failed attempt may be billed: it was sent, and nothing came back.
+        possibly_billed: bool,
+        /// Why.
+        error: ApiError,
+    },
+    /// Another model takes over before anything was shown, as the fallback list says.
+    Switched {
+        /// Who was asked.
+        from: ModelRef,
+        /// Who is asked now.
+        to: ModelRef,
+        /// Why.
+        error: ApiError,
+    },
+    /// Content that the model cannot take and that was left out of what it got.
+    LeftOut {
+        /// The model.
+        model: ModelRef,
+        /// What.
+        what: Vec<Loss>,
+    },
     /// The answer has begun.
     Started {
         /// The model that was asked.

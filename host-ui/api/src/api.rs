@@ -1,16 +1,19 @@
 //! The handle that every face holds.
 
-use vale_host::{Ask, Entry, Host, HostConfig, Installed, Paths, ProviderSummary};
+use vale_host::{Ask, Entry, Installed, Paths, Profile, ProviderSummary, StartError};
 use vale_plugins::{CredentialSource, Piece};
 use vale_types::{Failure, PluginId, ProviderId};
 
 use crate::error::{ApiError, ApiErrorKind};
+use crate::link::Link;
 use crate::models::LOCAL;
 
-/// Everything a face can do. Cheap to clone; the last clone dropped ends the host.
+/// Everything a face can do. Cheap to clone; the last clone dropped ends the host, if it is this
+/// process's.
 #[derive(Clone)]
 pub struct Api {
-    pub(crate) host: Host,
+    pub(crate) profile: Profile,
+    pub(crate) link: Link,
 }
 
 impl Api {
@@ -20,29 +23,27 @@ impl Api {
     /// # Errors
     /// When the settings have a mistake or the machine cannot run plugins.
     pub fn open(paths: Paths, ask: Option<Ask>) -> Result<Self, ApiError> {
-        let host = Host::start(HostConfig {
-            paths,
-            ask_passphrase: ask,
-        })?;
-        Ok(Self { host })
+        let profile = Profile::open(paths, ask).map_err(StartError::from)?;
+        let link = Link::start(&profile)?;
+        Ok(Self { profile, link })
     }
 
     /// The profile's folders.
     #[must_use]
     pub fn paths(&self) -> &Paths {
-        self.host.paths()
+        self.profile.paths()
     }
 
     /// What is worth knowing and did not keep the host from starting.
     #[must_use]
-    pub fn notes(&self) -> &[String] {
-        self.host.notes()
+    pub fn notes(&self) -> Vec<String> {
+        self.link.notes()
     }
 
     /// A provider by the name that the person typed.
     pub(crate) fn find_provider(&self, name: &str) -> Result<ProviderSummary, ApiError> {
         let id: ProviderId = name.parse()?;
-        let all = self.host.providers();
+        let all = self.profile.providers();
         if all.is_empty() {
             return Err(self.nothing_installed());
         }
@@ -62,7 +63,7 @@ impl Api {
     /// The person has no provider at all.
     pub(crate) fn nothing_installed(&self) -> ApiError {
         let broken = self
-            .host
+            .profile
             .plugins()
             .iter()
             .any(|entry| matches!(entry, Entry::Broken { .. }));
@@ -88,7 +89,7 @@ impl Api {
     }
 
     pub(crate) fn installed(&self, plugin: &PluginId) -> Option<&Installed> {
-        self.host.plugins().iter().find_map(|entry| match entry {
+        self.profile.plugins().iter().find_map(|entry| match entry {
             Entry::Ready(installed) if installed.manifest.id == *plugin => Some(&**installed),
             _ => None,
         })
@@ -110,18 +111,24 @@ impl Api {
         wanted: Option<&str>,
         progress: impl FnMut(u64, Option<u64>),
     ) -> Result<bool, ApiError> {
-        let default = self.host.settings().default_model.as_ref();
+        let settings = self.profile.settings();
+        let default = settings.default_model.as_ref();
         let provider = match wanted {
             Some(text) => text.split('/').next().unwrap_or(text),
             None => default.map_or(LOCAL, |model| model.provider.as_str()),
         };
         let needs_it = provider.parse().is_ok_and(|id| self.uses_local_model(&id));
-        Ok(needs_it && self.host.fetch_model(progress).await?)
+        Ok(needs_it && self.profile.fetch_model(progress).await?)
+    }
+
+    /// The settings have changed: whoever runs the host takes them over.
+    pub(crate) async fn settings_changed(&self) -> Result<(), ApiError> {
+        self.link.reload(&self.profile).await
     }
 
     /// Whether the provider talks to the model that ValeChat runs itself.
     pub(crate) fn uses_local_model(&self, provider: &ProviderId) -> bool {
-        let Ok(manifest) = self.host.manifest(provider) else {
+        let Ok(manifest) = self.profile.manifest(provider) else {
             return false;
         };
         let mut pieces = manifest

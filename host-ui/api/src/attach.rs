@@ -34,11 +34,9 @@ impl Api {
         let name = path
             .file_name()
             .map(|name| name.to_string_lossy().into_owned());
-        Ok(Part::Image(self.host.attach(
-            media_type,
-            name,
-            Bytes::from(bytes),
-        )))
+        let kept = self.link.attach(media_type, name, Bytes::from(bytes)).await;
+        let media = kept.map_err(|failure| ApiError::of_failure(failure, "ValeChat", false))?;
+        Ok(Part::Image(media))
     }
 }
 

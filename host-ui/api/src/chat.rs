@@ -4,12 +4,13 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
-use vale_host::{DEFAULT_MODEL_FILE, Step, Turn};
+use vale_host::{AttemptNote, DEFAULT_MODEL_FILE, TurnStep};
 use vale_types::{Event, Failure, Message, ModelRef, Request, Role, Usage};
 
 use crate::answer::{ChatEvent, Collector, UsageRow};
 use crate::api::Api;
 use crate::error::ApiError;
+use crate::link::Steps;
 
 /// A question to a model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -47,7 +48,9 @@ pub struct Received {
 /// An answer under way. Dropping it cancels it.
 pub struct ChatStream {
     api: Api,
-    turn: Turn,
+    steps: Steps,
+    /// Who answers now.
+    model: ModelRef,
     ready: VecDeque<ChatEvent>,
     collector: Collector,
     usage: Option<Usage>,
@@ -76,14 +79,15 @@ impl Api {
             temperature: chat.temperature,
             ..Request::default()
         };
-        let turn = self
-            .host
+        let steps = self
+            .link
             .send(&chat.model, request)
             .await
             .map_err(|failure| self.explain(failure, &provider))?;
         Ok(ChatStream {
             api: self.clone(),
-            turn,
+            steps,
+            model: chat.model,
             ready: VecDeque::new(),
             collector: Collector::default(),
             usage: None,
@@ -100,7 +104,7 @@ impl Api {
     pub fn is_demo_model(&self, model: &ModelRef) -> bool {
         self.uses_local_model(&model.provider)
             && self
-                .host
+                .profile
                 .model_file()
                 .file_name()
                 .is_some_and(|name| name == DEFAULT_MODEL_FILE)
@@ -111,7 +115,7 @@ impl ChatStream {
     /// The model that was asked.
     #[must_use]
     pub fn model(&self) -> &ModelRef {
-        self.turn.model()
+        &self.model
     }
 
     /// The next event; `None` after the last. May be dropped at any await point without losing
@@ -124,13 +128,31 @@ impl ChatStream {
             if self.has_ended {
                 return None;
             }
-            match self.turn.next().await {
-                Some(Step::Events(events)) => {
+            match self.steps.next().await {
+                Some(TurnStep::Events(events)) => {
                     for event in &events {
                         self.take(event);
                     }
                 }
-                Some(Step::End(end)) => self.end(end),
+                Some(TurnStep::Attempt(note)) => self.attempt(note),
+                Some(TurnStep::Retry(note)) => {
+                    let error = self.api.explain(note.failure, &note.model.provider);
+                    self.ready.push_back(ChatEvent::Retrying {
+                        model: note.model,
+                        after_seconds: note.after_s,
+                        possibly_billed: note.possibly_billed,
+                        error,
+                    });
+                }
+                Some(TurnStep::Switch(note)) => {
+                    let error = self.api.explain(note.failure, &note.from.provider);
+                    self.ready.push_back(ChatEvent::Switched {
+                        from: note.from,
+                        to: note.to,
+                        error,
+                    });
+                }
+                Some(TurnStep::End(end)) => self.end(end),
                 None => self.has_ended = true,
             }
         }
@@ -152,7 +174,19 @@ impl ChatStream {
     /// What arrived so far as the assistant's message; nothing when nothing did.
     #[must_use]
     pub fn message(&self) -> Option<Message> {
-        self.collector.message()
+        let mut message = self.collector.message()?;
+        message.origin = Some(self.model.clone());
+        Some(message)
+    }
+
+    fn attempt(&mut self, note: AttemptNote) {
+        self.model = note.model;
+        if !note.left_out.is_empty() {
+            self.ready.push_back(ChatEvent::LeftOut {
+                model: self.model.clone(),
+                what: note.left_out,
+            });
+        }
     }
 
     fn take(&mut self, event: &Event) {
@@ -191,7 +225,7 @@ impl ChatStream {
         if !self.has_started {
             self.has_started = true;
             self.ready.push_back(ChatEvent::Started {
-                model: self.turn.model().clone(),
+                model: self.model.clone(),
                 upstream_model,
             });
         }
@@ -207,13 +241,13 @@ impl ChatStream {
                 self.start(finish.model);
                 ChatEvent::Finished {
                     reason: finish.reason,
-                    model: self.turn.model().clone(),
+                    model: self.model.clone(),
                     usage: self.usage.as_ref().map(UsageRow::from),
                     received: self.count(),
                 }
             }
             Err(failure) => {
-                let provider = self.turn.model().provider.clone();
+                let provider = self.model.provider.clone();
                 ChatEvent::Failed {
                     error: self.api.explain(failure, &provider),
                     received_anything: self.collector.message().is_some(),

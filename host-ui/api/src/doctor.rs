@@ -165,13 +165,13 @@ fn gib(bytes: u64) -> f64 {
 
 impl Api {
     async fn check_keys(&self) -> Check {
-        let (host, name) = (self.host.clone(), "keys");
-        let words = format!("Keys are looked for in {}.", self.host.key_stores());
+        let (profile, name) = (self.profile.clone(), "keys");
+        let words = format!("Keys are looked for in {}.", self.profile.key_stores());
         let Ok(probe) = "doctor".parse() else {
             return Check::ok(name, words);
         };
         // A name that nobody uses: whether the store answers is what counts.
-        let answer = blocking(move || Ok(host.key_source(&probe, "probe", false))).await;
+        let answer = blocking(move || Ok(profile.key_source(&probe, "probe", false))).await;
         match answer {
             Ok(Ok(_)) => Check::ok(name, words),
             Ok(Err(KeyError::Store(SecretError::NoPassphrase))) => Check::bad(
@@ -206,7 +206,7 @@ impl Api {
     }
 
     async fn check_plugins(&self) -> Vec<Check> {
-        let entries = self.host.plugins();
+        let entries = self.profile.plugins();
         if entries.is_empty() {
             return vec![Check::of_error("plugins", self.nothing_installed())];
         }
@@ -222,7 +222,7 @@ impl Api {
                 Entry::Ready(installed) => {
                     let id = &installed.manifest.id;
                     let name = format!("plugin {id}");
-                    match self.host.permission_card(id, None).await {
+                    match self.link.permission_card(id, None).await {
                         Ok(card) => Check::ok(
                             name,
                             format!(
@@ -247,7 +247,7 @@ impl Api {
 
     fn check_infer(&self) -> Check {
         let name = "local model program";
-        match self.host.infer_program() {
+        match self.profile.infer_program() {
             None => Check::bad(
                 CheckStatus::Fail,
                 name,
@@ -269,14 +269,14 @@ impl Api {
     }
 
     async fn check_model_file(&self) -> Check {
-        let path = self.host.model_file();
+        let path = self.profile.model_file();
         let looked = blocking(move || Ok(model_file(&path))).await;
         looked.unwrap_or_else(|error| Check::of_error("model file", error))
     }
 
     async fn check_answer(&self) -> Check {
         let name = "local model";
-        if self.host.providers().is_empty() {
+        if self.profile.providers().is_empty() {
             return Check::bad(
                 CheckStatus::Fail,
                 name,

@@ -111,7 +111,7 @@ impl Api {
     /// that ValeChat runs itself, or an address can never be reached.
     pub async fn draft_provider(&self, request: &DraftRequest) -> Result<Draft, ApiError> {
         let id: ProviderId = request.id.parse()?;
-        if self.host.settings().providers.contains_key(&id) {
+        if self.profile.settings().providers.contains_key(&id) {
             return Err(ApiError::new(
                 ApiErrorKind::Usage,
                 format!("There is a provider “{id}” already."),
@@ -178,10 +178,10 @@ impl Api {
             .filter(|(_, spec)| used(&spec.name))
             .map(|(index, spec)| (index, spec.clone()))
             .collect();
-        let (host, id) = (self.host.clone(), id.clone());
+        let (profile, id) = (self.profile.clone(), id.clone());
         blocking(move || {
             let kept = |(index, spec): (usize, CredentialSpec)| {
-                let (place, certain) = match state(&host, &id, &spec, index == 0) {
+                let (place, certain) = match state(&profile, &id, &spec, index == 0) {
                     KeyState::Set { place } => (place, true),
                     KeyState::Locked => ("encrypted file".to_owned(), false),
                     _ => return None,
@@ -198,7 +198,7 @@ impl Api {
     }
 
     /// Writes the provider to the settings, with the consent that the person gave by calling
-    /// this. It is there from the next start of the host on.
+    /// this. It is there at once.
     ///
     /// # Errors
     /// When the file cannot be written; it is then unchanged.
@@ -211,6 +211,7 @@ impl Api {
                 built_in: false,
                 ..draft.grant.clone()
             },
+            policy: Map::new(),
         };
         blocking(move || {
             let mut edit = SettingsEdit::open(&path)?;
@@ -218,7 +219,8 @@ impl Api {
             edit.save()?;
             Ok(())
         })
-        .await
+        .await?;
+        self.settings_changed().await
     }
 }
 

@@ -1,7 +1,7 @@
 //! Keys: where they are, setting and forgetting them. Their values never come back.
 
 use serde::Serialize;
-use vale_host::{Host, KeyError, KeyStore, Secret, SecretError, SettingsEdit, Source};
+use vale_host::{KeyError, KeyStore, Profile, Secret, SecretError, SettingsEdit, Source};
 use vale_plugins::{CredentialSource, CredentialSpec};
 use vale_secrets::{Backend, Passphrases, SecretName, Vault, VaultConfig};
 use vale_types::ProviderId;
@@ -64,14 +64,14 @@ impl Api {
     /// The provider's credentials and where their keys are. The lookup blocks, on a thread of
     /// its own; it asks for a passphrase only if this API was opened with somebody to ask.
     pub(crate) async fn key_rows(&self, provider: &ProviderId) -> Vec<KeyRow> {
-        let specs: Vec<CredentialSpec> = match self.host.manifest(provider) {
+        let specs: Vec<CredentialSpec> = match self.profile.manifest(provider) {
             Ok(manifest) => manifest.credentials.clone(),
             Err(_) => return Vec::new(),
         };
-        let (host, id) = (self.host.clone(), provider.clone());
+        let (profile, id) = (self.profile.clone(), provider.clone());
         let rows = blocking(move || {
             let row = |(index, spec): (usize, CredentialSpec)| KeyRow {
-                state: state(&host, &id, &spec, index == 0),
+                state: state(&profile, &id, &spec, index == 0),
                 credential: spec.name,
                 required: spec.required,
                 help: spec.help,
@@ -88,7 +88,7 @@ impl Api {
         wanted: Option<&str>,
     ) -> Result<(String, bool), ApiError> {
         let manifest = self
-            .host
+            .profile
             .manifest(provider)
             .map_err(|failure| self.explain(failure, provider))?;
         let mut asked = manifest
@@ -147,7 +147,7 @@ impl Api {
     ) -> Result<KeyStored, ApiError> {
         let id = self.find_provider(provider)?.id;
         let (credential, first) = self.credential(&id, credential)?;
-        let now = self.host.settings().keys.store;
+        let now = self.profile.settings().keys.store;
         let mut notes = Vec::new();
         let place = match store {
             Some((chosen, ask)) if chosen != now => {
@@ -161,8 +161,9 @@ impl Api {
                 store_words(chosen).to_owned()
             }
             _ => {
-                let (host, id, credential) = (self.host.clone(), id.clone(), credential.clone());
-                blocking(move || Ok(host.set_key(&id, &credential, first, &secret)?)).await?;
+                let (profile, id, credential) =
+                    (self.profile.clone(), id.clone(), credential.clone());
+                blocking(move || Ok(profile.set_key(&id, &credential, first, &secret)?)).await?;
                 store_words(now).to_owned()
             }
         };
@@ -238,8 +239,8 @@ impl Api {
             (Err(_), Some(name)) => (provider.parse()?, name.to_owned(), false),
             (Err(error), None) => return Err(error),
         };
-        let host = self.host.clone();
-        blocking(move || Ok(host.remove_key(&id, &credential, first)?)).await
+        let profile = self.profile.clone();
+        blocking(move || Ok(profile.remove_key(&id, &credential, first)?)).await
     }
 }
 
@@ -252,7 +253,7 @@ fn store_words(store: KeyStore) -> &'static str {
 
 /// Whether the key is there. Blocks; `first`: the manifest lists the credential first.
 pub(crate) fn state(
-    host: &Host,
+    profile: &Profile,
     provider: &ProviderId,
     spec: &CredentialSpec,
     first: bool,
@@ -260,7 +261,7 @@ pub(crate) fn state(
     if spec.source == CredentialSource::HostInfer {
         return KeyState::MadeByValechat;
     }
-    match host.key_source(provider, &spec.name, first) {
+    match profile.key_source(provider, &spec.name, first) {
         Ok(Some(source)) => KeyState::Set {
             place: place(&source),
         },

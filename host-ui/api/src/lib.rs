@@ -16,6 +16,7 @@ mod draft;
 mod error;
 mod folders;
 mod keys;
+mod link;
 mod models;
 mod plugins;
 mod providers;

@@ -57,7 +57,7 @@ impl Api {
     pub async fn models(&self, provider: Option<&str>) -> Result<Vec<ProviderModels>, ApiError> {
         let wanted = match provider {
             Some(name) => vec![self.find_provider(name)?],
-            None => self.host.providers(),
+            None => self.profile.providers(),
         };
         if wanted.is_empty() {
             return Err(self.nothing_installed());
@@ -79,7 +79,7 @@ impl Api {
 
     pub(crate) async fn rows(&self, provider: &ProviderId) -> Result<Vec<ModelRow>, ApiError> {
         let models = self
-            .host
+            .link
             .models(provider)
             .await
             .map_err(|failure| self.explain(failure, provider))?;
@@ -120,7 +120,7 @@ impl Api {
     }
 
     async fn default_model(&self) -> Result<ModelRef, ApiError> {
-        if let Some(model) = &self.host.settings().default_model {
+        if let Some(model) = &self.profile.settings().default_model {
             let found = self.find_provider(model.provider.as_str());
             found.map_err(|error| {
                 ApiError::new(
@@ -131,7 +131,7 @@ impl Api {
             })?;
             return Ok(model.clone());
         }
-        let all = self.host.providers();
+        let all = self.profile.providers();
         if all.is_empty() {
             return Err(self.nothing_installed());
         }

@@ -58,7 +58,7 @@ impl Api {
     /// What lies in the plugin folders, damaged entries included. Loads nothing.
     #[must_use]
     pub fn plugins(&self) -> Vec<PluginRow> {
-        let providers = self.host.providers();
+        let providers = self.profile.providers();
         let row = |entry: &Entry| match entry {
             Entry::Ready(installed) => PluginRow {
                 id: Some(installed.manifest.id.clone()),
@@ -87,7 +87,7 @@ impl Api {
                 problem: Some(error.to_string()),
             },
         };
-        self.host.plugins().iter().map(row).collect()
+        self.profile.plugins().iter().map(row).collect()
     }
 
     /// The permission card of a plugin or of a provider; loads the component to see what it
@@ -97,7 +97,7 @@ impl Api {
     /// When nothing has that name or the component cannot be loaded.
     pub async fn plugin_card(&self, name: &str) -> Result<PluginCard, ApiError> {
         let provider = name.parse::<ProviderId>().ok().and_then(|id| {
-            let all = self.host.providers();
+            let all = self.profile.providers();
             all.into_iter().find(|found| found.id == id)
         });
         let plugin: PluginId = match &provider {
@@ -108,7 +108,7 @@ impl Api {
         let id = provider.map(|found| found.id);
         let shown = id.as_ref().map_or(plugin.as_str(), ProviderId::as_str);
         let card = self
-            .host
+            .link
             .permission_card(&plugin, id.as_ref())
             .await
             .map_err(|failure| ApiError::of_failure(failure, shown, false))?;
@@ -138,7 +138,7 @@ impl Api {
     pub(crate) fn require_installed(&self, plugin: &PluginId) -> Result<&Installed, ApiError> {
         self.installed(plugin).ok_or_else(|| {
             let ids: Vec<String> = self
-                .host
+                .profile
                 .plugins()
                 .iter()
                 .filter_map(|entry| match entry {

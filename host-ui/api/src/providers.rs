@@ -81,10 +81,11 @@ impl Reach {
 impl Api {
     /// All providers, with the state of their keys.
     pub async fn providers(&self) -> Vec<ProviderRow> {
-        let all = self.host.providers();
+        let all = self.profile.providers();
         let rows = all.into_iter().map(|found| async move {
             let reach = self.reach(&found);
-            let given = self.host.settings().providers.get(&found.id);
+            let settings = self.profile.settings();
+            let given = settings.providers.get(&found.id);
             let given = given.map_or_else(Map::new, |provider| provider.settings.clone());
             ProviderRow {
                 keys: self.key_rows(&found.id).await,
@@ -107,7 +108,8 @@ impl Api {
             let problem = format!("The plugin “{}” is not installed.", found.plugin);
             return Reach::broken(problem);
         };
-        let configured = self.host.settings().providers.get(&found.id);
+        let settings = self.profile.settings();
+        let configured = settings.providers.get(&found.id);
         let none = Map::new();
         let given = configured.map_or(&none, |provider| &provider.settings);
         let grant = Grant {
@@ -141,9 +143,9 @@ impl Api {
     pub async fn test_provider(&self, name: &str) -> Result<ProviderTest, ApiError> {
         let id = self.find_provider(name)?.id;
         let explain = |failure| self.explain(failure, &id);
-        let info = self.host.describe(&id).await.map_err(explain)?;
+        let info = self.link.describe(&id).await.map_err(explain)?;
         let begun = Instant::now();
-        let models = self.host.models(&id).await.map_err(explain)?;
+        let models = self.link.models(&id).await.map_err(explain)?;
         Ok(ProviderTest {
             name: info.display_name,
             models: models.len(),
@@ -168,7 +170,7 @@ impl Api {
                 "It does nothing until you use it.",
             ));
         }
-        let keys_kept = match self.host.manifest(&found.id) {
+        let keys_kept = match self.profile.manifest(&found.id) {
             Ok(manifest) => manifest
                 .credentials
                 .iter()
@@ -191,6 +193,7 @@ impl Api {
             Ok(())
         })
         .await?;
+        self.settings_changed().await?;
         Ok(Removed {
             provider: found.id,
             keys_kept,

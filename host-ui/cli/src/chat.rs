@@ -237,6 +237,12 @@ impl<'s> Drawing<'s> {
         }
         match event {
             ChatEvent::Started { .. } | ChatEvent::Usage { .. } => {}
+            ChatEvent::Retrying { .. } | ChatEvent::Switched { .. } | ChatEvent::LeftOut { .. } => {
+                self.end_line()?;
+                if let Some(words) = detour(event) {
+                    out.note(&words);
+                }
+            }
             ChatEvent::Thinking { text } => {
                 if self.session.show_thinking {
                     self.is_thinking = true;
@@ -318,6 +324,41 @@ impl<'s> Drawing<'s> {
         }
         self.flush()
     }
+}
+
+/// What happened on the way to an answer, in words.
+pub(crate) fn detour(event: &ChatEvent) -> Option<String> {
+    Some(match event {
+        ChatEvent::Retrying {
+            model,
+            after_seconds,
+            possibly_billed,
+            error,
+        } => format!(
+            "{} {model} is asked again in {after_seconds:.1} s.{}",
+            error.sentence,
+            if *possibly_billed {
+                " The first try may be billed all the same."
+            } else {
+                ""
+            }
+        ),
+        ChatEvent::Switched { from, to, error } => {
+            format!("{} {to} answers instead of {from}.", error.sentence)
+        }
+        ChatEvent::LeftOut { model, what } => {
+            let rows = what.iter().map(|loss| {
+                let messages = match loss.messages {
+                    1 => "one message".to_owned(),
+                    some => format!("{some} messages"),
+                };
+                format!("{} of {messages} ({})", loss.what, loss.why)
+            });
+            let rows: Vec<_> = rows.collect();
+            format!("Not sent to {model}: {}.", rows.join("; "))
+        }
+        _ => return None,
+    })
 }
 
 /// An end that the person should know of.

@@ -3,7 +3,8 @@
 
 wit_bindgen::generate!({
     path: ["../../wit/types", "../../wit/host", "../../wit/provider"],
-    world: "valechat:provider/provider-plugin",
+    // The world with the optional export: a provider that cannot count says `unsupported`.
+    world: "valechat:provider/counting-provider-plugin",
     generate_all,
     pub_export_macro: true,
     export_macro_name: "export",

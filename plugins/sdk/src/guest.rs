@@ -8,7 +8,7 @@ use crate::bindings::{wit_future, wit_stream};
 use crate::context::Context;
 use crate::frame::Flow;
 use crate::http::HttpReply;
-use crate::provider::Provider;
+use crate::provider::{Listing, Provider};
 use crate::session::Session;
 use crate::types::{Error, ErrorKind, Event, Finish, HttpError, HttpRequest, Model, Request};
 
@@ -16,6 +16,8 @@ use crate::types::{Error, ErrorKind, Event, Finish, HttpError, HttpRequest, Mode
 const READ_BYTES: usize = 64 * 1024;
 /// The largest list of models, in bytes; OpenRouter's is about 1 MB.
 const MAX_LIST_BYTES: usize = 8 * 1024 * 1024;
+/// How many requests one listing may take: Ollama needs one for each model.
+const MAX_LIST_REQUESTS: usize = 256;
 /// How much of an error's body is read, in bytes.
 const MAX_ERROR_BYTES: usize = 64 * 1024;
 /// How much is read behind the terminal marker, so that the connection can be used again.
@@ -28,12 +30,43 @@ const MAX_TAIL_BYTES: usize = 64 * 1024;
 pub async fn list_models<P: Provider>() -> Result<Vec<Model>, Error> {
     let context = context()?;
     context.require_credentials()?;
-    let response = send(P::models_request(&context)?).await?;
-    if !is_success(response.status) {
-        return Err(error_of::<P>(response).await);
+    let mut replies = Vec::new();
+    loop {
+        match P::list_step(&context, &replies)? {
+            Listing::Done(models) => return Ok(models),
+            Listing::Ask(_) if replies.len() >= MAX_LIST_REQUESTS => {
+                return Err(Error::malformed(format!(
+                    "The server's list of models did not end after {MAX_LIST_REQUESTS} requests."
+                )));
+            }
+            Listing::Ask(request) => replies.push(reply_to(request).await?),
+        }
     }
-    let reply = whole(response, MAX_LIST_BYTES).await?;
-    P::parse_models(&context, &reply)
+}
+
+/// The export `count-tokens`.
+///
+/// # Errors
+/// What kept the tokens from being counted; `unsupported` where the provider does not count.
+pub async fn count_tokens<P: Provider>(request: Request) -> Result<u64, Error> {
+    let context = context()?;
+    context.require_credentials()?;
+    let reply = reply_to(P::count_request(&context, &request)?).await?;
+    if reply.is_success() {
+        P::parse_count(&context, &reply)
+    } else {
+        Err(P::error_from_reply(&reply))
+    }
+}
+
+/// A whole reply; of a failure's body, what can be read.
+async fn reply_to(request: HttpRequest) -> Result<HttpReply, Error> {
+    let response = send(request).await?;
+    if is_success(response.status) {
+        whole(response, MAX_LIST_BYTES).await
+    } else {
+        Ok(failed(response).await)
+    }
 }
 
 /// The export `complete`.
@@ -147,6 +180,10 @@ fn is_success(status: u16) -> bool {
 
 /// A failed reply: what can be read of its body says why. A body cut short still tells something.
 async fn error_of<P: Provider>(response: http::Response) -> Error {
+    P::error_from_reply(&failed(response).await)
+}
+
+async fn failed(response: http::Response) -> HttpReply {
     let mut reply = head(&response);
     let mut body = response.body;
     let mut buffer = Vec::with_capacity(READ_BYTES);
@@ -158,7 +195,7 @@ async fn error_of<P: Provider>(response: http::Response) -> Error {
             break;
         }
     }
-    P::error_from_reply(&reply)
+    reply
 }
 
 async fn whole(response: http::Response, max: usize) -> Result<HttpReply, Error> {
@@ -215,6 +252,11 @@ macro_rules! export_provider {
                     $crate::Error,
                 > {
                     $crate::guest::complete::<$provider>(request).await
+                }
+            }
+            impl $crate::bindings::exports::valechat::provider::token_count::Guest for Exported {
+                async fn count_tokens(request: $crate::Request) -> Result<u64, $crate::Error> {
+                    $crate::guest::count_tokens::<$provider>(request).await
                 }
             }
     $crate::bindings::export!(Exported with_types_in $crate::bindings);

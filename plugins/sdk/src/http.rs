@@ -48,6 +48,11 @@ pub struct HttpReply {
 }
 
 impl HttpReply {
+    /// Whether the status says success.
+    pub fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
     /// The first header of this name, in any case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers

@@ -36,6 +36,6 @@ mod session;
 pub use context::Context;
 pub use frame::{Flow, Frame, Framing};
 pub use http::HttpReply;
-pub use provider::{EventMapper, Provider};
+pub use provider::{EventMapper, Listing, Provider};
 pub use session::Session;
 pub use types::*;

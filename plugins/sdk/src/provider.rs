@@ -6,6 +6,15 @@ use crate::frame::{Flow, Frame, Framing};
 use crate::http::HttpReply;
 use crate::types::{Error, Event, Finish, HttpRequest, Model, ProviderInfo, Request};
 
+/// A step of listing models, see [`Provider::list_step`].
+#[derive(Clone, Debug, PartialEq)]
+pub enum Listing {
+    /// This request comes next.
+    Ask(HttpRequest),
+    /// These are the models.
+    Done(Vec<Model>),
+}
+
 /// A model provider: how its requests look, and which [`EventMapper`] reads its answers.
 pub trait Provider: Sized + 'static {
     /// How a completion's body is cut.
@@ -17,17 +26,69 @@ pub trait Provider: Sized + 'static {
     /// Names for people.
     fn describe() -> ProviderInfo;
 
-    /// The request for the list of models.
+    /// The request for the list of models, where one request is enough.
     ///
     /// # Errors
-    /// Settings that cannot work.
-    fn models_request(context: &Context) -> Result<HttpRequest, Error>;
+    /// Settings that cannot work; unless overridden, `unsupported`.
+    fn models_request(context: &Context) -> Result<HttpRequest, Error> {
+        _ = context;
+        Err(Error::unsupported(
+            "list-models",
+            "This provider does not list its models.",
+        ))
+    }
 
     /// The list of models in a reply with a success status.
     ///
     /// # Errors
     /// See [`HttpReply::json`].
-    fn parse_models(context: &Context, reply: &HttpReply) -> Result<Vec<Model>, Error>;
+    fn parse_models(context: &Context, reply: &HttpReply) -> Result<Vec<Model>, Error> {
+        _ = (context, reply);
+        Err(Error::unsupported(
+            "list-models",
+            "This provider does not list its models.",
+        ))
+    }
+
+    /// The next step of listing models, given the replies so far in the order of their requests,
+    /// whatever their status. For wires where one request is not enough; else leave it and write
+    /// [`models_request`](Self::models_request) and [`parse_models`](Self::parse_models).
+    ///
+    /// # Errors
+    /// What ends the listing.
+    fn list_step(context: &Context, replies: &[HttpReply]) -> Result<Listing, Error> {
+        match replies {
+            [] => Ok(Listing::Ask(Self::models_request(context)?)),
+            [reply, ..] if reply.is_success() => {
+                Ok(Listing::Done(Self::parse_models(context, reply)?))
+            }
+            [reply, ..] => Err(Self::error_from_reply(reply)),
+        }
+    }
+
+    /// The request that counts a completion's input tokens without generating.
+    ///
+    /// # Errors
+    /// Unless overridden, `unsupported`.
+    fn count_request(context: &Context, request: &Request) -> Result<HttpRequest, Error> {
+        _ = (context, request);
+        Err(Error::unsupported(
+            "count-tokens",
+            "This provider does not count tokens ahead.",
+        ))
+    }
+
+    /// The count in a reply with a success status.
+    ///
+    /// # Errors
+    /// See [`HttpReply::json`].
+    fn parse_count(context: &Context, reply: &HttpReply) -> Result<u64, Error> {
+        _ = (context, reply);
+        Err(Error::unsupported(
+            "count-tokens",
+            "This provider does not count tokens ahead.",
+        ))
+    }
 
     /// The request for one completion, streamed.
     ///

@@ -8,7 +8,7 @@
 
 use std::io::Write as _;
 
-use vale_host::{Host, HostConfig, Paths, Step};
+use vale_host::{Host, HostConfig, Paths, TurnStep};
 use vale_types::{Event, Message, ModelRef, Request, Role};
 
 #[tokio::main]
@@ -27,10 +27,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         messages: vec![Message::text(Role::User, question)],
         ..Request::default()
     };
-    let mut turn = host.send(&ModelRef { provider, model }, request).await?;
+    let mut turn = host.send(&ModelRef { provider, model }, request)?;
     while let Some(step) = turn.next().await {
         match step {
-            Step::Events(events) => {
+            TurnStep::Events(events) => {
                 for event in events {
                     if let Event::Text(text) = event {
                         print!("{text}");
@@ -38,7 +38,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
                     }
                 }
             }
-            Step::End(end) => println!("\n{end:?}"),
+            TurnStep::End(end) => println!("\n{end:?}"),
+            TurnStep::Attempt(_) => {}
+            other => println!("{other:?}"),
         }
     }
     Ok(())

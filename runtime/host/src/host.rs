@@ -1,33 +1,32 @@
 //! `Host`: the root of the actor system and the handle that every face holds.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use bytes::Bytes;
-use vale_egress::{Download, DownloadError, download};
-use vale_plugins::{
-    CardContext, Ceiling, Entry, Grant, HostVars, Manifest, PermissionCard, Registry,
-};
+use tokio::sync::broadcast;
+use vale_plugins::{CardContext, Ceiling, Grant, HostVars, PermissionCard};
 use vale_sandbox::{CodeCache, Engine, EngineConfig, EngineError};
-use vale_secrets::{
-    Ask, Backend, EnvStore, Passphrases, Secret, SecretError, Source, Vault, VaultConfig,
-};
+use vale_secrets::Ask;
 use vale_types::{
-    Blob, Failure, Fault, FaultClass, Media, Model, ModelRef, PluginId, ProviderId, ProviderInfo,
-    Request,
+    Blob, Failure, Media, Model, ModelRef, PluginId, ProviderId, ProviderInfo, Request,
 };
 
-use crate::infer::{END_TIMEOUT, InferActor, InferConfig, ProcessId, Shutdown, choose_program};
+use crate::compose::{Configured, is_built_in, maker, start_system};
+use crate::core::Core;
+use crate::infer::{
+    END_TIMEOUT, InferActor, InferConfig, InferView, ProcessId, Shutdown, choose_program,
+};
 use crate::network::Network;
-use crate::paths::{DEFAULT_MODEL_FILE, Paths};
+use crate::paths::Paths;
 use crate::plugins_actor::{Load, PluginsActor};
-use crate::prepare::{Wiring, secret_name};
-use crate::provider_actor::{Attempt, ProviderActor, ProviderStatus, Ready, Status, Turn};
-use crate::settings::{KeyStore, ProviderSettings, Settings, SettingsError};
-use crate::supervise::Child;
+use crate::profile::Profile;
+use crate::provider::{PluginBackend, Wiring};
+use crate::settings::{Settings, SettingsError};
+use crate::supervise::{Child, ChildSpec, Command, Escalation, HostEvent, NodeReport, Stage, Tree};
+use crate::turn::Turn;
 
 /// Why a host could not start.
 #[derive(Debug, thiserror::Error)]
@@ -48,23 +47,10 @@ pub enum StartError {
 
 /// How a host is started.
 pub struct HostConfig {
-    /// The profile.
+    /// The profile's folders.
     pub paths: Paths,
     /// Asks the person for the passphrase of the encrypted key file; none = nobody can be asked.
     pub ask_passphrase: Option<Ask>,
-}
-
-/// A provider as it is configured.
-#[derive(Debug, Clone)]
-pub struct ProviderSummary {
-    /// The provider.
-    pub id: ProviderId,
-    /// The plugin that answers.
-    pub plugin: PluginId,
-    /// The plugin's name, if it is installed.
-    pub name: Option<String>,
-    /// Whether the person added it; else it came with its plugin.
-    pub configured: bool,
 }
 
 /// The running host. Cheap to clone; the last clone dropped ends it.
@@ -72,16 +58,15 @@ pub struct ProviderSummary {
 pub struct Host(Arc<Inner>);
 
 struct Inner {
-    paths: Paths,
-    settings: Settings,
-    registry: Arc<Registry>,
-    vault: Arc<Vault>,
+    profile: Profile,
+    engine: Engine,
     network: Arc<Network>,
     plugins: Child<PluginsActor>,
     infer: Child<InferActor>,
-    providers: BTreeMap<ProviderId, (ProviderSettings, bool, Child<ProviderActor>)>,
+    core: Core,
+    /// The providers that run, as they were configured.
+    running: Mutex<BTreeMap<ProviderId, Configured>>,
     notes: Vec<String>,
-    key_changes: Arc<AtomicU64>,
     system: actix::System,
     thread: Option<JoinHandle<()>>,
 }
@@ -108,11 +93,15 @@ impl Host {
     /// # Errors
     /// When the settings have a mistake or the machine cannot run plugins.
     pub fn start(config: HostConfig) -> Result<Self, StartError> {
-        let HostConfig {
-            paths,
-            ask_passphrase,
-        } = config;
-        let settings = Settings::load(&paths.config_file)?;
+        Self::over(Profile::open(config.paths, config.ask_passphrase)?)
+    }
+
+    /// Starts the actors over a profile that is open already.
+    ///
+    /// # Errors
+    /// When a certificate file cannot be read or the machine cannot run plugins.
+    pub fn over(profile: Profile) -> Result<Self, StartError> {
+        let (paths, settings) = (profile.paths(), profile.settings());
         let network = Arc::new(Network::open(&settings.network).map_err(StartError::Network)?);
         let mut notes = Vec::new();
         let cache = CodeCache::open(&paths.code_cache(), &paths.code_key());
@@ -121,84 +110,107 @@ impl Host {
             cache,
             threads: None,
         })?;
-        let registry = Arc::new(Registry::scan(&paths.plugins));
-        let backend = match settings.keys.store {
-            KeyStore::Keyring => Backend::Keyring,
-            KeyStore::File => Backend::File {
-                path: paths.secrets_file(),
-            },
-        };
-        let env = vale_secrets::process_env();
-        let vault = Arc::new(Vault::new(VaultConfig {
-            backend,
-            env: Arc::clone(&env),
-            passphrases: Passphrases::new(env, ask_passphrase),
-        }));
-
-        let (system, thread) = start_system()?;
-        let arbiter = system.arbiter().clone();
-        let plugins = {
-            let (engine, registry, folders) =
-                (engine.clone(), Arc::clone(&registry), paths.plugins.clone());
-            Child::start("the plugin loader", arbiter.clone(), move || {
-                PluginsActor::new(engine.clone(), &registry, folders.clone())
-            })
-        };
-        let infer = {
-            let config = Arc::new(InferConfig {
-                program: choose_program(&paths.infer),
-                model: model_file(&settings, &paths),
-                settings: settings.inference.clone(),
-            });
-            Child::start("the local model's keeper", arbiter.clone(), move || {
-                InferActor::new(Arc::clone(&config))
-            })
-        };
-        let key_changes = Arc::<AtomicU64>::default();
-        let mut providers = BTreeMap::new();
-        for (id, provider, configured) in all_providers(&settings, &registry) {
-            let wiring = Arc::new(Wiring {
-                id: id.clone(),
-                built_in: is_built_in(&registry, &paths, &provider.plugin),
-                settings: provider.clone(),
-                plugins: plugins.clone(),
-                infer: infer.clone(),
-                engine: engine.clone(),
-                vault: Arc::clone(&vault),
-                network: Arc::clone(&network),
-                key_changes: Arc::clone(&key_changes),
-            });
-            let child = Child::start(format!("provider {id}"), arbiter.clone(), move || {
-                ProviderActor::new(Arc::clone(&wiring))
-            });
-            providers.insert(id, (provider, configured, child));
-        }
-        Ok(Self(Arc::new(Inner {
-            paths,
-            settings,
-            registry,
-            vault,
+        let (system, thread) = start_system().map_err(StartError::Thread)?;
+        let tree = Tree::new(Stage::arbiter(system.arbiter().clone()));
+        let plugins = start_plugins(&tree, &engine, &profile);
+        let infer = start_infer(&tree, &profile);
+        let core = Core::new(tree, settings.fallback.clone());
+        let host = Self(Arc::new(Inner {
+            engine,
             network,
             plugins,
             infer,
-            providers,
+            core,
+            running: Mutex::default(),
             notes,
-            key_changes,
             system,
             thread: Some(thread),
-        })))
+            profile,
+        }));
+        host.apply(&settings, &settings);
+        Ok(host)
     }
 
-    /// The profile.
-    #[must_use]
-    pub fn paths(&self) -> &Paths {
-        &self.0.paths
+    /// Takes over settings: providers that are new or changed are started, those that are gone end
+    /// once their answers have.
+    fn apply(&self, before: &Settings, settings: &Settings) {
+        let inner = &self.0;
+        let (paths, registry) = (inner.profile.paths(), &inner.profile.0.registry);
+        let wanted = inner.profile.configured();
+        let mut running = inner.running.lock().unwrap_or_else(PoisonError::into_inner);
+        for id in running.keys().filter(|id| !wanted.contains_key(*id)) {
+            inner.core.remove(id);
+        }
+        for (id, provider) in &wanted {
+            if running.get(id) == Some(provider) && before.policy == settings.policy {
+                continue;
+            }
+            let policy = provider.settings.policy_over(&settings.policy);
+            // Checked when the settings were read.
+            let policy = policy.unwrap_or_else(|_| settings.policy.clone());
+            let backend = PluginBackend::new(Wiring {
+                id: id.clone(),
+                built_in: is_built_in(registry, paths, &provider.settings.plugin),
+                settings: provider.settings.clone(),
+                plugins: inner.plugins.clone(),
+                infer: inner.infer.clone(),
+                engine: inner.engine.clone(),
+                vault: Arc::clone(&inner.profile.0.vault),
+                network: Arc::clone(&inner.network),
+                key_changes: Arc::clone(&inner.profile.0.key_changes),
+            });
+            let maker = maker(registry, &provider.settings);
+            inner.core.add(id, maker, policy, Arc::new(backend));
+        }
+        *running = wanted;
+        inner.core.set_fallback(settings.fallback.clone());
     }
 
-    /// The settings as they were at the start.
+    /// Reads `config.toml` again. Providers, policies, fallback lists and what is known of models
+    /// count at once; the network, the store of keys and the local model from the next start on.
+    ///
+    /// # Errors
+    /// With the line and column of a mistake; then nothing changes.
+    pub fn reload(&self) -> Result<(), SettingsError> {
+        let before = self.0.profile.reload()?;
+        self.apply(&before, &self.0.profile.settings());
+        Ok(())
+    }
+
+    /// The profile that it runs over.
     #[must_use]
-    pub fn settings(&self) -> &Settings {
-        &self.0.settings
+    pub fn profile(&self) -> &Profile {
+        &self.0.profile
+    }
+
+    /// The supervised providers and turns.
+    #[must_use]
+    pub fn core(&self) -> &Core {
+        &self.0.core
+    }
+
+    /// The supervision tree as it stands.
+    #[must_use]
+    pub fn tree(&self) -> Vec<NodeReport> {
+        self.0.core.tree().report()
+    }
+
+    /// Asks the child at this path of the tree; false when there is none.
+    #[must_use]
+    pub fn command(&self, path: &str, command: Command) -> bool {
+        self.0.core.tree().command(path, command)
+    }
+
+    /// What happens in the host from now on.
+    #[must_use]
+    pub fn events(&self) -> broadcast::Receiver<HostEvent> {
+        self.0.core.tree().events()
+    }
+
+    /// Ends in order: no new work, turns may end until `drain` is over, the rest is cancelled,
+    /// processes and actors end.
+    pub async fn shut_down(&self, drain: Duration) {
+        self.0.core.shut_down(drain).await;
     }
 
     /// What is worth knowing and did not keep the host from starting.
@@ -207,58 +219,12 @@ impl Host {
         &self.0.notes
     }
 
-    /// The installed plugins, broken ones included.
-    #[must_use]
-    pub fn plugins(&self) -> &[Entry] {
-        self.0.registry.entries()
-    }
-
-    /// The providers, configured ones and those that came with their plugin.
-    #[must_use]
-    pub fn providers(&self) -> Vec<ProviderSummary> {
-        let summary =
-            |(id, (provider, configured, _)): (&ProviderId, &(ProviderSettings, bool, _))| {
-                ProviderSummary {
-                    id: id.clone(),
-                    plugin: provider.plugin.clone(),
-                    name: self
-                        .0
-                        .registry
-                        .get(provider.plugin.as_str())
-                        .map(|installed| installed.manifest.name.clone()),
-                    configured: *configured,
-                }
-            };
-        self.0.providers.iter().map(summary).collect()
-    }
-
-    fn provider(&self, id: &ProviderId) -> Result<&Child<ProviderActor>, Failure> {
-        self.0
-            .providers
-            .get(id)
-            .map(|(_, _, child)| child)
-            .ok_or_else(|| {
-                let known: Vec<_> = self.0.providers.keys().map(ProviderId::as_str).collect();
-                Fault::new(
-                    FaultClass::Load,
-                    format!(
-                        "there is no provider “{id}”; there are: {}",
-                        known.join(", ")
-                    ),
-                )
-                .into()
-            })
-    }
-
-    /// Starts one answer.
+    /// Starts one answer. What fails later is in the turn.
     ///
     /// # Errors
-    /// When it could not be started at all; what fails later is in the turn.
-    pub async fn send(&self, model: &ModelRef, mut request: Request) -> Result<Turn, Failure> {
-        request.model.clone_from(&model.model);
-        self.provider(&model.provider)?
-            .call(Attempt(request))
-            .await?
+    /// When there is no such provider, or the host is shutting down.
+    pub fn send(&self, model: &ModelRef, request: Request) -> Result<Turn, Failure> {
+        self.0.core.send(model, request)
     }
 
     /// Keeps an attachment for messages of this host's life.
@@ -279,11 +245,7 @@ impl Host {
     /// # Errors
     /// The upstream's failure or the plugin's fault.
     pub async fn models(&self, provider: &ProviderId) -> Result<Vec<Model>, Failure> {
-        self.provider(provider)?
-            .call(Ready)
-            .await??
-            .list_models()
-            .await
+        self.0.core.models(provider).await
     }
 
     /// What the plugin says about itself.
@@ -291,62 +253,12 @@ impl Host {
     /// # Errors
     /// The plugin's fault.
     pub async fn describe(&self, provider: &ProviderId) -> Result<ProviderInfo, Failure> {
-        self.provider(provider)?
-            .call(Ready)
-            .await??
-            .describe()
-            .await
-    }
-
-    /// How the provider is.
-    ///
-    /// # Errors
-    /// When there is no such provider.
-    pub async fn status(&self, provider: &ProviderId) -> Result<ProviderStatus, Failure> {
-        self.provider(provider)?.call(Status).await
+        self.0.core.describe(provider).await
     }
 
     /// The process id of the local model's server, while it runs.
     pub async fn infer_process(&self) -> Option<u32> {
         self.0.infer.call(ProcessId).await.ok().flatten()
-    }
-
-    /// The file of the embedded model; it need not be there.
-    #[must_use]
-    pub fn model_file(&self) -> PathBuf {
-        model_file(&self.0.settings, &self.0.paths)
-    }
-
-    /// Fetches the embedded model's file where the settings name an address and it is not here
-    /// yet; false when there is nothing to fetch. `progress` is told the bytes so far and, where
-    /// the server says, all bytes.
-    ///
-    /// # Errors
-    /// A sentence; nothing is left behind.
-    pub async fn fetch_model(
-        &self,
-        progress: impl FnMut(u64, Option<u64>),
-    ) -> Result<bool, DownloadError> {
-        let to = self.model_file();
-        match self.0.settings.inference.address() {
-            Some((url, sha256)) if !to.is_file() => {
-                let wish = Download {
-                    url,
-                    sha256: sha256.to_owned(),
-                    to,
-                    proxy: self.0.network.proxy.clone(),
-                    extra_roots: self.0.network.extra_roots.clone(),
-                };
-                download(&wish, progress).await.map(|()| true)
-            }
-            _ => Ok(false),
-        }
-    }
-
-    /// The build of `valechat-infer` that this machine would start; none = not installed.
-    #[must_use]
-    pub fn infer_program(&self) -> Option<PathBuf> {
-        choose_program(&self.0.paths.infer)
     }
 
     /// The permission card of an installed plugin, as it stands for this provider, or for the
@@ -360,12 +272,13 @@ impl Host {
         provider: Option<&ProviderId>,
     ) -> Result<PermissionCard, Failure> {
         let loaded = self.0.plugins.call(Load(plugin.clone())).await??;
-        let configured = provider
-            .and_then(|id| self.0.providers.get(id))
-            .map(|(found, ..)| found);
+        let profile = &self.0.profile;
+        let all = profile.configured();
+        let configured = provider.and_then(|id| all.get(id));
+        let configured = configured.map(|found| &found.settings);
         let none = serde_json::Map::new();
         let grant = Grant {
-            built_in: is_built_in(&self.0.registry, &self.0.paths, plugin),
+            built_in: is_built_in(&profile.0.registry, profile.paths(), plugin),
             ..configured
                 .map(|found| found.grant.clone())
                 .unwrap_or_default()
@@ -382,170 +295,34 @@ impl Host {
             },
         ))
     }
-
-    /// The manifest of a provider's plugin.
-    ///
-    /// # Errors
-    /// When the provider or its plugin is not there.
-    pub fn manifest(&self, provider: &ProviderId) -> Result<&Manifest, Failure> {
-        self.provider(provider)?;
-        let plugin = self
-            .0
-            .providers
-            .get(provider)
-            .map(|(found, ..)| &found.plugin);
-        let found = plugin.and_then(|plugin| self.0.registry.get(plugin.as_str()));
-        found.map(|installed| &installed.manifest).ok_or_else(|| {
-            Fault::new(
-                FaultClass::Load,
-                format!("the plugin of provider “{provider}” is not installed"),
-            )
-            .into()
-        })
-    }
-
-    /// Where keys live, in words.
-    #[must_use]
-    pub fn key_stores(&self) -> String {
-        self.0.vault.describe()
-    }
-
-    /// Finds a provider's key; for whether it is set and where, never to show it.
-    ///
-    /// # Errors
-    /// When the store cannot tell. Blocks: call it on a blocking thread.
-    pub fn key_source(
-        &self,
-        provider: &ProviderId,
-        credential: &str,
-        first: bool,
-    ) -> Result<Option<Source>, KeyError> {
-        let name = secret_name(provider, credential, first).map_err(KeyError::Name)?;
-        Ok(self.0.vault.get(&name)?.map(|(_, source)| source))
-    }
-
-    /// Keeps a provider's key. Blocks.
-    ///
-    /// # Errors
-    /// When nothing was stored.
-    pub fn set_key(
-        &self,
-        provider: &ProviderId,
-        credential: &str,
-        first: bool,
-        secret: &Secret,
-    ) -> Result<(), KeyError> {
-        let name = secret_name(provider, credential, first).map_err(KeyError::Name)?;
-        self.0.vault.set(&name, secret)?;
-        self.0.key_changes.fetch_add(1, Ordering::SeqCst);
-        Ok(())
-    }
-
-    /// Forgets a provider's key; false when there was none. Blocks.
-    ///
-    /// # Errors
-    /// When it could not be removed.
-    pub fn remove_key(
-        &self,
-        provider: &ProviderId,
-        credential: &str,
-        first: bool,
-    ) -> Result<bool, KeyError> {
-        let name = secret_name(provider, credential, first).map_err(KeyError::Name)?;
-        let removed = self.0.vault.remove(&name)?;
-        self.0.key_changes.fetch_add(1, Ordering::SeqCst);
-        Ok(removed)
-    }
 }
 
-/// Why a key could not be read or written.
-#[derive(Debug, thiserror::Error)]
-pub enum KeyError {
-    /// The store.
-    #[error(transparent)]
-    Store(#[from] SecretError),
-    /// The name.
-    #[error(transparent)]
-    Name(Failure),
+fn start_plugins(tree: &Tree, engine: &Engine, profile: &Profile) -> Child<PluginsActor> {
+    // Every provider needs it: what breaks it may have broken what was loaded.
+    let group = tree.group("core", Escalation::RestartSiblings);
+    let (engine, registry) = (engine.clone(), Arc::clone(&profile.0.registry));
+    let folders = profile.paths().plugins.clone();
+    let spec = ChildSpec::permanent("plugins", "plugin loader");
+    tree.start(&group, spec, move || {
+        PluginsActor::new(engine.clone(), &registry, folders.clone())
+    })
 }
 
-/// The model that the embedded server loads.
-fn model_file(settings: &Settings, paths: &Paths) -> PathBuf {
-    match &settings.inference.model {
-        Some(chosen) => match settings.inference.address() {
-            // Named by its hash, so that another address never finds this file.
-            Some((url, sha256)) => {
-                let name = url.path_segments().and_then(|mut parts| parts.next_back());
-                let short = sha256.get(..16).unwrap_or(sha256);
-                paths
-                    .models()
-                    .join(format!("{short}-{}", name.unwrap_or("model.gguf")))
-            }
-            None => chosen.into(),
-        },
-        None => paths
-            .model
-            .clone()
-            .unwrap_or_else(|| paths.models().join(DEFAULT_MODEL_FILE)),
-    }
-}
-
-/// Configured providers, and one for each provider plugin that no provider uses under its name.
-fn all_providers(
-    settings: &Settings,
-    registry: &Registry,
-) -> Vec<(ProviderId, ProviderSettings, bool)> {
-    let mut all: Vec<_> = settings
-        .providers
-        .iter()
-        .map(|(id, provider)| (id.clone(), provider.clone(), true))
-        .collect();
-    for installed in registry.ready() {
-        let plugin = &installed.manifest.id;
-        let Ok(id) = plugin.as_str().parse::<ProviderId>() else {
-            continue;
-        };
-        // By variable and not by name: two names may share one, and with it a key.
-        let variable = EnvStore::variable(id.as_str());
-        if !all
-            .iter()
-            .any(|(taken, ..)| EnvStore::variable(taken.as_str()) == variable)
-        {
-            let provider = ProviderSettings {
-                plugin: plugin.clone(),
-                settings: serde_json::Map::new(),
-                grant: Grant::default(),
-            };
-            all.push((id, provider, false));
-        }
-    }
-    all
-}
-
-/// Whether a plugin came with the program: its own addresses need no further consent.
-fn is_built_in(registry: &Registry, paths: &Paths, plugin: &PluginId) -> bool {
-    registry
-        .get(plugin.as_str())
-        .is_some_and(|found| found.dir < paths.built_in_plugins)
-}
-
-/// Runs actix on a thread of its own.
-fn start_system() -> Result<(actix::System, JoinHandle<()>), StartError> {
-    let (sender, receiver) = std::sync::mpsc::sync_channel(1);
-    let thread = std::thread::Builder::new()
-        .name("vale-actors".to_owned())
-        .spawn(move || {
-            let runner = actix::System::new();
-            // The receiver waits for this; if it is gone, so is the host.
-            if sender.send(actix::System::current()).is_ok()
-                && let Err(error) = runner.run()
-            {
-                tracing::error!(%error, "the actors' thread ended");
-            }
-        })
-        .map_err(|error| StartError::Thread(error.to_string()))?;
-    let system = receiver
-        .recv()
-        .map_err(|error| StartError::Thread(error.to_string()))?;
-    Ok((system, thread))
+fn start_infer(tree: &Tree, profile: &Profile) -> Child<InferActor> {
+    let group = tree.group("processes", Escalation::Isolate);
+    let (paths, settings) = (profile.paths(), profile.settings());
+    let config = Arc::new(InferConfig {
+        program: choose_program(&paths.infer),
+        helper: paths.confine.clone(),
+        model: profile.model_file(),
+        settings: settings.inference.clone(),
+    });
+    let view = Arc::<InferView>::default();
+    let spec = ChildSpec::permanent("local-model", "process keeper");
+    let kept = Arc::clone(&view);
+    let child = tree.start(&group, spec, move || {
+        InferActor::new(Arc::clone(&config), Arc::clone(&kept))
+    });
+    child.tell_vitals(view);
+    child
 }

@@ -1,10 +1,12 @@
 //! The embedded model's process: started on first need, replaced when it has died, and never
-//! left behind (it ends when the pipe that this actor holds is closed, whatever closes it).
+//! left behind (`vale-confine` ties it to the host; it also ends when the pipe that this actor
+//! holds is closed, whatever closes it).
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use actix::{Actor, Context, Handler, Message, ResponseFuture};
@@ -13,9 +15,11 @@ use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::Mutex;
 use url::Url;
+use vale_confine::Confine;
 use vale_secrets::Secret;
 
 use crate::settings::InferenceSettings;
+use crate::supervise::{Vitals, VitalsSource};
 
 /// How long the process may take until it listens. It reads the model's header only.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
@@ -65,6 +69,8 @@ pub(crate) struct Endpoint {
 #[derive(Debug, Clone)]
 pub(crate) struct InferConfig {
     pub(crate) program: Option<PathBuf>,
+    /// Sees to it that the process ends with the host.
+    pub(crate) helper: Option<PathBuf>,
     pub(crate) model: PathBuf,
     pub(crate) settings: InferenceSettings,
 }
@@ -75,12 +81,47 @@ pub(crate) struct InferActor {
     state: Arc<Mutex<State>>,
 }
 
+/// The process as the supervision tree shows it. Outlives the actor's lives.
 #[derive(Default)]
+pub(crate) struct InferView {
+    /// 0 = it does not run.
+    process: AtomicU32,
+    starts: AtomicU64,
+    last_words: Arc<std::sync::Mutex<String>>,
+}
+
+impl VitalsSource for InferView {
+    fn vitals(&self) -> Vitals {
+        let process = Some(self.process.load(Ordering::Relaxed)).filter(|id| *id != 0);
+        let used = process.and_then(crate::process::used_by_tree);
+        let words = self.words();
+        let starts = self.starts.load(Ordering::Relaxed);
+        Vitals {
+            in_flight: usize::from(used.is_some()),
+            attempts: starts,
+            last_error: (!words.is_empty()).then_some(words),
+            cpu_s: used.map(|used| used.cpu_s),
+            memory: used.map(|used| used.memory),
+            process: used.and(process),
+            ..Vitals::default()
+        }
+    }
+}
+
+impl InferView {
+    fn words(&self) -> String {
+        self.last_words
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .clone()
+    }
+}
+
 struct State {
     running: Option<Running>,
     starts: VecDeque<Instant>,
     lives: u64,
-    last_words: Arc<std::sync::Mutex<String>>,
+    view: Arc<InferView>,
 }
 
 struct Running {
@@ -91,10 +132,17 @@ struct Running {
 }
 
 impl InferActor {
-    pub(crate) fn new(config: Arc<InferConfig>) -> Self {
+    pub(crate) fn new(config: Arc<InferConfig>, view: Arc<InferView>) -> Self {
+        let state = State {
+            running: None,
+            starts: VecDeque::new(),
+            // Goes on over the actor's lives, so that nobody takes a new process for an old one.
+            lives: view.starts.load(Ordering::Relaxed),
+            view,
+        };
         Self {
             config,
-            state: Arc::default(),
+            state: Arc::new(Mutex::new(state)),
         }
     }
 }
@@ -191,14 +239,13 @@ struct Ready {
     error: String,
 }
 
-impl State {
-    fn words(&self) -> String {
-        self.last_words
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .clone()
+impl Drop for State {
+    fn drop(&mut self) {
+        self.view.process.store(0, Ordering::Relaxed);
     }
+}
 
+impl State {
     async fn start(&mut self, config: &InferConfig) -> Result<Endpoint, InferError> {
         let now = Instant::now();
         while self
@@ -209,7 +256,7 @@ impl State {
             self.starts.pop_front();
         }
         if self.starts.len() >= MAX_STARTS {
-            return Err(InferError::KeepsEnding(self.words()));
+            return Err(InferError::KeepsEnding(self.view.words()));
         }
         let program = config.program.as_ref().ok_or(InferError::NoProgram)?;
         if !config.model.is_file() {
@@ -217,15 +264,19 @@ impl State {
         }
         self.starts.push_back(now);
         self.lives += 1;
+        self.view.starts.store(self.lives, Ordering::Relaxed);
         let token = new_token()?;
         let mut child = command(program, config)
             .spawn()
             .map_err(|error| InferError::Start(format!("{}: {error}", program.display())))?;
+        self.view
+            .process
+            .store(child.id().unwrap_or_default(), Ordering::Relaxed);
         let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let (Some(mut stdin), Some(stdout), Some(stderr)) = pipes else {
             return Err(InferError::Start("it has no pipes".to_owned()));
         };
-        tokio::spawn(keep_words(stderr, Arc::clone(&self.last_words)));
+        tokio::spawn(keep_words(stderr, Arc::clone(&self.view.last_words)));
         let handshake = async {
             let line = format!("{}\n", serde_json::json!({ "token": token.expose() }));
             stdin.write_all(line.as_bytes()).await?;
@@ -246,7 +297,7 @@ impl State {
             }
         };
         let ready: Ready = serde_json::from_str(&line).map_err(|_| {
-            let words = self.words();
+            let words = self.view.words();
             InferError::Start(if words.is_empty() {
                 "it ended at once".to_owned()
             } else {
@@ -272,12 +323,10 @@ impl State {
     }
 }
 
-/// `CreateProcessW`'s flag of that name.
-#[cfg(windows)]
-const CREATE_NEW_PROCESS_GROUP: u32 = 0x200;
-
 fn command(program: &Path, config: &InferConfig) -> Command {
-    let mut command = Command::new(program);
+    // From the actors' thread, which lives as long as the host.
+    let confined = Confine::new(config.helper.clone()).command(program);
+    let mut command = Command::from(confined);
     command.arg("--model").arg(&config.model);
     if let Some(threads) = config.settings.threads {
         command.arg("--threads").arg(threads.to_string());
@@ -295,11 +344,6 @@ fn command(program: &Path, config: &InferConfig) -> Command {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .kill_on_drop(true);
-    // A group of its own: Ctrl-C in a terminal cancels an answer and leaves the model loaded.
-    #[cfg(unix)]
-    command.process_group(0);
-    #[cfg(windows)]
-    command.creation_flags(CREATE_NEW_PROCESS_GROUP);
     command
 }
 

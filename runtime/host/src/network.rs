@@ -22,21 +22,28 @@ impl Network {
     /// # Errors
     /// A sentence that names the file.
     pub(crate) fn open(settings: &NetworkSettings) -> Result<Self, String> {
-        let mut extra_roots = Vec::new();
-        for path in &settings.ca_files {
-            extra_roots.push(std::fs::read(path).map_err(|error| {
-                format!(
-                    "the certificate file {} cannot be read: {error}",
-                    path.display()
-                )
-            })?);
-        }
         Ok(Self {
             proxy: settings.proxy.clone(),
-            extra_roots,
+            extra_roots: certificates(settings)?,
             blobs: Blobs::default(),
         })
     }
+}
+
+/// The certificates that the person trusts beside the system's, each in PEM or DER.
+///
+/// # Errors
+/// A sentence that names the file.
+pub(crate) fn certificates(settings: &NetworkSettings) -> Result<Vec<Vec<u8>>, String> {
+    let read = |path: &std::path::PathBuf| {
+        std::fs::read(path).map_err(|error| {
+            format!(
+                "the certificate file {} cannot be read: {error}",
+                path.display()
+            )
+        })
+    };
+    settings.ca_files.iter().map(read).collect()
 }
 
 /// Attachments by handle. They live as long as the host.

@@ -21,6 +21,9 @@ pub struct Paths {
     pub built_in_plugins: usize,
     /// Where `valechat-infer` is looked for.
     pub infer: Vec<PathBuf>,
+    /// `valechat-confine`, which sees to it that child processes end with the host; none = they are
+    /// started plainly.
+    pub confine: Option<PathBuf>,
     /// A model file that whoever started the program named.
     pub model: Option<PathBuf>,
 }
@@ -56,6 +59,7 @@ impl Paths {
                     plugins: vec![dirs.data_dir().join("plugins")],
                     built_in_plugins: 0,
                     infer: Vec::new(),
+                    confine: None,
                     model: None,
                 }
             }
@@ -73,6 +77,16 @@ impl Paths {
         };
         paths.built_in_plugins = program.len();
         paths.plugins.splice(0..0, program);
+        paths.confine = match (set("VALECHAT_CONFINE"), &beside) {
+            (Some(program), _) => Some(program),
+            (None, Some(beside)) => {
+                let name = format!("valechat-confine{}", env::consts::EXE_SUFFIX);
+                let folders = [beside.clone(), beside.join("../libexec/valechat")];
+                let found = folders.iter().map(|folder| folder.join(&name));
+                found.into_iter().find(|path| path.is_file())
+            }
+            (None, None) => None,
+        };
         paths.infer = match (set("VALECHAT_INFER"), beside) {
             (Some(folder), _) => vec![folder],
             (None, Some(beside)) => {
@@ -98,6 +112,7 @@ impl Paths {
             plugins: vec![home.join("plugins")],
             built_in_plugins: 0,
             infer: Vec::new(),
+            confine: None,
             model: None,
         }
     }
@@ -118,6 +133,12 @@ impl Paths {
     #[must_use]
     pub fn code_key(&self) -> PathBuf {
         self.state.join("code.key")
+    }
+
+    /// The folder of log files.
+    #[must_use]
+    pub fn logs(&self) -> PathBuf {
+        self.state.join("logs")
     }
 
     /// The folder of model files.

@@ -5,12 +5,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use futures::Stream;
 use futures::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 use tokio_util::sync::PollSender;
 use tokio_util::task::AbortOnDropHandle;
-use vale_types::{Event, Failure, Fault, FaultClass, Finish, Model, ProviderInfo, Request};
+use tracing::Instrument as _;
+use vale_types::{
+    Error, ErrorKind, Event, Failure, Fault, FaultClass, Finish, Model, ProviderInfo, Request,
+};
 use wasmtime::component::{FutureConsumer, Source, StreamConsumer, StreamResult};
 use wasmtime::{Store, StoreContextMut, UpdateDeadline};
 
@@ -44,10 +48,11 @@ pub struct Call {
 impl Call {
     /// The next step; `None` after the end.
     pub async fn next(&mut self) -> Option<Step> {
-        if self.ended {
-            return None;
-        }
-        let step = self.steps.recv().await.unwrap_or_else(|| {
+        std::future::poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
+    }
+
+    fn take(&mut self, received: Option<Step>) -> Step {
+        let step = received.unwrap_or_else(|| {
             // The task ended without a word: it was aborted or it panicked.
             Step::End(Err(Fault::new(
                 FaultClass::Trap,
@@ -62,7 +67,19 @@ impl Call {
                 task.detach();
             }
         }
-        Some(step)
+        step
+    }
+}
+
+impl Stream for Call {
+    type Item = Step;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Step>> {
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        let received = std::task::ready!(self.steps.poll_recv(cx));
+        Poll::Ready(Some(self.take(received)))
     }
 }
 
@@ -76,11 +93,14 @@ impl Plugin {
         let (sender, steps) = mpsc::channel(BATCHES);
         let plugin = self.clone();
         let request = v0_1::request(request);
-        let task = self.engine().runtime().spawn(async move {
+        let task = async move {
             let steps = sender.clone();
             let end = plugin
-                .guarded(context, |store, guest| {
-                    Box::pin(complete(store, guest, request, steps))
+                .guarded(context, |plugin, store| {
+                    Box::pin(async move {
+                        let guest = plugin.provider().instantiate_async(&mut *store).await?;
+                        complete(store, guest, request, steps).await
+                    })
                 })
                 .await;
             // A call that went well has sent its end itself.
@@ -88,7 +108,8 @@ impl Plugin {
                 // The reader may be gone: then nobody waits for the end.
                 let _ = sender.send(Step::End(Err(failure))).await;
             }
-        });
+        };
+        let task = self.engine().runtime().spawn(task.in_current_span());
         Call {
             steps,
             task: Some(AbortOnDropHandle::new(task)),
@@ -101,8 +122,9 @@ impl Plugin {
     /// # Errors
     /// The upstream's failure, or the plugin's fault.
     pub async fn list_models(&self, context: CallContext) -> Result<Vec<Model>, Failure> {
-        self.spawned(context, |store, guest| {
+        self.spawned(context, |plugin, store| {
             Box::pin(async move {
+                let guest = plugin.provider().instantiate_async(&mut *store).await?;
                 let provider = guest.valechat_provider_provider();
                 let answer = store
                     .run_concurrent(async |accessor| provider.call_list_models(accessor).await)
@@ -120,8 +142,9 @@ impl Plugin {
     /// # Errors
     /// The plugin's fault.
     pub async fn describe(&self, context: CallContext) -> Result<ProviderInfo, Failure> {
-        self.spawned(context, |store, guest| {
+        self.spawned(context, |plugin, store| {
             Box::pin(async move {
+                let guest = plugin.provider().instantiate_async(&mut *store).await?;
                 let info = guest
                     .valechat_provider_provider()
                     .call_describe(store)
@@ -132,19 +155,46 @@ impl Plugin {
         .await
     }
 
+    /// Asks the plugin how many input tokens the request has, without generating.
+    ///
+    /// # Errors
+    /// `unsupported` where the plugin does not count; the upstream's failure, or the plugin's fault.
+    pub async fn count_tokens(
+        &self,
+        context: CallContext,
+        request: &Request,
+    ) -> Result<u64, Failure> {
+        let request = v0_1::request(request);
+        self.spawned(context, |plugin, store| {
+            Box::pin(async move {
+                let Some(pre) = plugin.counting() else {
+                    let what = ErrorKind::Unsupported("count-tokens".to_owned());
+                    return Ok(Err(
+                        Error::new(what, "The plugin does not count tokens.").into()
+                    ));
+                };
+                let guest = pre.instantiate_async(&mut *store).await?;
+                let counter = guest.valechat_provider_token_count();
+                let answer = store
+                    .run_concurrent(async |accessor| {
+                        counter.call_count_tokens(accessor, request).await
+                    })
+                    .await??;
+                Ok(answer.map_err(|error| v0_1::error(error).into()))
+            })
+        })
+        .await
+    }
+
     /// [`Self::guarded`] on the engine's threads; dropping the future cancels the guest.
     async fn spawned<T, F>(&self, context: CallContext, work: F) -> Result<T, Failure>
     where
         T: Send + 'static,
-        F: for<'a> FnOnce(&'a mut Store<State>, v0_1::ProviderPlugin) -> Work<'a, T>
-            + Send
-            + 'static,
+        F: for<'a> FnOnce(&'a Plugin, &'a mut Store<State>) -> Work<'a, T> + Send + 'static,
     {
         let plugin = self.clone();
-        let task = self
-            .engine()
-            .runtime()
-            .spawn(async move { plugin.guarded(context, work).await });
+        let task = async move { plugin.guarded(context, work).await };
+        let task = self.engine().runtime().spawn(task.in_current_span());
         AbortOnDropHandle::new(task).await.unwrap_or_else(|_| {
             Err(Fault::new(FaultClass::Trap, "the call ended unexpectedly").into())
         })
@@ -153,7 +203,7 @@ impl Plugin {
     /// Runs `work` in a fresh store under the call's limits. Every way out of it is a value.
     async fn guarded<T, F>(&self, context: CallContext, work: F) -> Result<T, Failure>
     where
-        F: for<'a> FnOnce(&'a mut Store<State>, v0_1::ProviderPlugin) -> Work<'a, T>,
+        F: for<'a> FnOnce(&'a Self, &'a mut Store<State>) -> Work<'a, T>,
     {
         let wall = Duration::from_secs(context.limits.wall_s);
         let state = State::new(context);
@@ -166,13 +216,7 @@ impl Plugin {
             context.data().check_cpu()?;
             Ok(UpdateDeadline::Yield(1))
         });
-        let run = Metered::new(
-            async {
-                let guest = self.provider().instantiate_async(&mut store).await?;
-                work(&mut store, guest).await
-            },
-            cpu,
-        );
+        let run = Metered::new(work(self, &mut store), cpu);
         // Around the whole run: a timeout inside `run_concurrent` does not fire reliably
         // (wasmtime#11869).
         let outcome = timeout(wall, run).await;

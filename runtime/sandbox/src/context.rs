@@ -1,7 +1,8 @@
 //! What the host gives to one call.
 
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use vale_egress::Gate;
 use vale_types::Limits;
@@ -21,6 +22,36 @@ pub struct CallContext {
     pub log: Arc<dyn LogSink>,
     /// Time and randomness.
     pub ambient: Arc<dyn Ambient>,
+    /// Adds up what calls use.
+    pub meter: Arc<Meter>,
+}
+
+/// What the calls of one plugin have used so far.
+#[derive(Debug, Default)]
+pub struct Meter {
+    cpu_ns: AtomicU64,
+    peak_memory: AtomicU64,
+}
+
+impl Meter {
+    pub(crate) fn add(&self, cpu: Duration, memory: usize) {
+        let ns = u64::try_from(cpu.as_nanos()).unwrap_or(u64::MAX);
+        self.cpu_ns.fetch_add(ns, Ordering::Relaxed);
+        let memory = u64::try_from(memory).unwrap_or(u64::MAX);
+        self.peak_memory.fetch_max(memory, Ordering::Relaxed);
+    }
+
+    /// Processor time of all calls that have ended.
+    #[must_use]
+    pub fn cpu(&self) -> Duration {
+        Duration::from_nanos(self.cpu_ns.load(Ordering::Relaxed))
+    }
+
+    /// The most memory that one call held, bytes.
+    #[must_use]
+    pub fn peak_memory(&self) -> u64 {
+        self.peak_memory.load(Ordering::Relaxed)
+    }
 }
 
 /// A credential's presence.

@@ -37,6 +37,13 @@ impl CpuMeter {
     }
 }
 
+impl CpuMeter {
+    /// CPU time of the polls that have ended.
+    pub(crate) fn finished(&self) -> Duration {
+        Duration::from_nanos(self.finished_polls_ns.load(Ordering::Relaxed))
+    }
+}
+
 /// A future whose polls are metered.
 pub(crate) struct Metered<F> {
     inner: Pin<Box<F>>,

@@ -21,6 +21,8 @@ mod cache;
 
 pub use cache::{CacheError, CodeCache};
 pub use call::{Call, Step};
-pub use context::{Ambient, CallContext, CredentialInfo, LogLevel, LogSink, NoLog, SystemAmbient};
+pub use context::{
+    Ambient, CallContext, CredentialInfo, LogLevel, LogSink, Meter, NoLog, SystemAmbient,
+};
 pub use engine::{Engine, EngineConfig, EngineError};
 pub use load::{LoadError, LoadedFrom, Plugin};

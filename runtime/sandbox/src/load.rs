@@ -69,6 +69,8 @@ pub struct Plugin(Arc<Inner>);
 struct Inner {
     engine: Engine,
     provider: v0_1::ProviderPluginPre<crate::state::State>,
+    /// Where the component has the optional export.
+    counting: Option<v0_1::CountingProviderPluginPre<crate::state::State>>,
     imports: Vec<String>,
     exports: Vec<String>,
     sha256: String,
@@ -116,6 +118,10 @@ impl Plugin {
     pub(crate) fn provider(&self) -> &v0_1::ProviderPluginPre<crate::state::State> {
         &self.0.provider
     }
+
+    pub(crate) fn counting(&self) -> Option<&v0_1::CountingProviderPluginPre<crate::state::State>> {
+        self.0.counting.as_ref()
+    }
 }
 
 impl Engine {
@@ -143,10 +149,12 @@ impl Engine {
         let (imports, exports) = self.judge(&component)?;
         let invalid = |error: wasmtime::Error| LoadError::Invalid(format!("{error:#}"));
         let instance = self.linker().instantiate_pre(&component).map_err(invalid)?;
+        let counting = v0_1::CountingProviderPluginPre::new(instance.clone()).ok();
         let provider = v0_1::ProviderPluginPre::new(instance).map_err(invalid)?;
         Ok(Plugin(Arc::new(Inner {
             engine: self.clone(),
             provider,
+            counting,
             imports,
             exports,
             sha256: cache::hex(&sha256),

@@ -89,6 +89,14 @@ pub(crate) struct State {
     log_bytes: u64,
 }
 
+impl Drop for State {
+    fn drop(&mut self) {
+        self.context
+            .meter
+            .add(self.cpu.finished(), self.memory_used);
+    }
+}
+
 impl State {
     pub(crate) fn new(context: CallContext) -> Self {
         Self {
@@ -276,6 +284,7 @@ mod tests {
             limits: Limits::default(),
             log: Arc::new(NoLog),
             ambient: Arc::new(SystemAmbient::default()),
+            meter: Arc::default(),
         });
         // componentize-py makes eleven; a limit of ten refused every Python plugin.
         for allowed in [state.instances(), state.memories(), state.tables()] {

@@ -23,9 +23,23 @@ mod bindings {
     });
 }
 
+/// The optional export, over the same types.
+mod counting {
+    wasmtime::component::bindgen!({
+        path: ["../../wit/types", "../../wit/host", "../../wit/provider"],
+        world: "valechat:provider/counting-provider-plugin",
+        exports: { default: async },
+        with: {
+            "valechat:types": super::bindings::valechat::types,
+            "valechat:host": super::bindings::valechat::host,
+        },
+    });
+}
+
 pub(crate) use bindings::exports::valechat::provider::provider::{Error, Event, Finish, Request};
 pub(crate) use bindings::{ProviderPlugin, ProviderPluginPre};
 pub(crate) use convert::{error, event, finish, model, provider_info, request};
+pub(crate) use counting::CountingProviderPluginPre;
 
 /// The interfaces that a component may import, without their version.
 pub(crate) const HOST_INTERFACES: [&str; 5] = [

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::ModelRef;
+
 /// A named JSON value: room for what a contract version has no field for. Round-trips unchanged.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Extra {
@@ -161,6 +163,10 @@ pub struct Message {
     /// What this version has no field for.
     #[serde(default)]
     pub extras: Vec<Extra>,
+    /// Who made it, for an answer: what is sealed for one provider means nothing to another. Stays
+    /// in the host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<ModelRef>,
 }
 
 impl Message {
@@ -171,6 +177,7 @@ impl Message {
             parts: vec![Part::Text(text.into())],
             cache: CacheMark::None,
             extras: Vec::new(),
+            origin: None,
         }
     }
 }

@@ -160,6 +160,11 @@ impl Error {
     }
 }
 
+/// The kind of [`Failure::host`].
+pub(crate) const HOST: &str = "host";
+/// The kind of [`Failure::resting`].
+pub(crate) const RESTING: &str = "resting";
+
 /// How a call failed: its upstream, or the plugin itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "kebab-case")]
@@ -177,6 +182,28 @@ impl Failure {
     #[must_use]
     pub fn cancelled() -> Self {
         Self::Error(Error::new(ErrorKind::Cancelled, "The call was cancelled."))
+    }
+
+    /// ValeChat itself failed: not the provider's illness, and nothing was sent.
+    #[must_use]
+    pub fn host(what: impl Into<String>) -> Self {
+        let mut error = Error::new(ErrorKind::Other(HOST.to_owned()), what);
+        error.retryable = Some(true);
+        error.into()
+    }
+
+    /// ValeChat does not ask this provider for now; `what` says why and until when.
+    #[must_use]
+    pub fn resting(what: impl Into<String>) -> Self {
+        let mut error = Error::new(ErrorKind::Other(RESTING.to_owned()), what);
+        error.retryable = Some(false);
+        error.into()
+    }
+
+    /// Whether this is [`Self::resting`].
+    #[must_use]
+    pub fn is_resting(&self) -> bool {
+        matches!(self, Self::Error(error) if matches!(&error.kind, ErrorKind::Other(kind) if kind == RESTING))
     }
 
     /// Whether the same request may succeed if it is sent again.

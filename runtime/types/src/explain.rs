@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::error::{HOST, RESTING};
 use crate::{AuthKind, Error, ErrorKind, Failure, Fault, FaultClass, NetworkKind};
 
 /// What a person reads when something failed.
@@ -100,6 +101,14 @@ fn explain_error(error: &Error, provider: &str) -> Explanation {
         ErrorKind::Internal => explain(
             format!("{provider} failed on its side{said}."),
             "Send it again; if it keeps failing, look at the provider's status page.",
+        ),
+        ErrorKind::Other(kind) if kind == HOST => explain(
+            format!("ValeChat itself failed on the way to {provider}{said}."),
+            "Send it again; nothing was charged. `valechat status` shows what is wrong.",
+        ),
+        ErrorKind::Other(kind) if kind == RESTING => explain(
+            format!("{provider} is not asked for now{said}."),
+            "Wait, choose another model, or try at once with `valechat status reset`.",
         ),
         ErrorKind::Other(kind) => explain(
             format!("{provider} reported “{kind}”{said}."),
@@ -281,6 +290,8 @@ mod tests {
             ErrorKind::MalformedResponse,
             ErrorKind::Internal,
             ErrorKind::Other(other()),
+            ErrorKind::Other(HOST.to_owned()),
+            ErrorKind::Other(RESTING.to_owned()),
         ];
         kinds.extend(auth.map(ErrorKind::Auth));
         kinds.extend(network.map(|kind| {

@@ -17,6 +17,8 @@ const COMMANDS: [&str; 7] = [
 ];
 /// The program of `host-ui/cli`.
 pub(crate) const CLI_PROGRAM: &str = "valechat";
+/// Ends child processes with the host; it must lie beside `valechat`.
+pub(crate) const CONFINE_PROGRAM: &str = "valechat-confine";
 
 /// What the host needs to find, made ready.
 pub(crate) struct Ready {
@@ -57,7 +59,7 @@ pub(crate) fn run(ws: &Workspace, args: &[OsString]) -> Result<ExitCode> {
     cargo
         .arg("build")
         .args(HOST_PACKAGES)
-        .args(["--bin", CLI_PROGRAM]);
+        .args(["--bin", CLI_PROGRAM, "--bin", CONFINE_PROGRAM]);
     let program = process::executable(&process::build(&mut cargo)?, CLI_PROGRAM)?;
     let mut valechat = ws.child(program);
     become_program(valechat.args(arguments(args)).envs(ready.env(ws)))
@@ -117,8 +119,10 @@ pub(crate) fn bench(ws: &Workspace, args: &[OsString]) -> Result<ExitCode> {
         .unwrap_or(args);
     say("benches (release build)");
     let mut cargo = ws.cargo("");
-    cargo.args(["build", "--release", "-p", "vale-tests", "-p", "vale-cli"]);
-    let built = process::build(cargo.args(["--bin", BENCH_PROGRAM, "--bin", CLI_PROGRAM]))?;
+    cargo.args(["build", "--release", "-p", "vale-tests"]);
+    cargo.args(["-p", "vale-cli", "-p", "vale-confine"]);
+    cargo.args(["--bin", BENCH_PROGRAM, "--bin", CLI_PROGRAM]);
+    let built = process::build(cargo.args(["--bin", CONFINE_PROGRAM]))?;
     let mut bench = ws.child(process::executable(&built, BENCH_PROGRAM)?);
     bench
         .args(args)

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::infer::{self, Level};
 use crate::peers::{self, Peers};
-use crate::run::{CLI_PROGRAM, HOST_PACKAGES, Ready};
+use crate::run::{CLI_PROGRAM, CONFINE_PROGRAM, HOST_PACKAGES, Ready};
 use crate::steps::{Runner, Step};
 use crate::tally::{SkipLog, Tally};
 use crate::toolchain::Wasm;
@@ -124,10 +124,13 @@ fn steps(ws: &Workspace, options: &Options, runner: &mut Runner) -> Option<()> {
     let valechat = runner.step(Step::HostBuild, |_, _| {
         let mut cargo = ws.cargo("");
         // Tests are built along, so that what they share with the program is compiled once.
-        cargo
-            .arg("build")
-            .args(HOST_PACKAGES)
-            .args(["--tests", "--bin", CLI_PROGRAM]);
+        cargo.arg("build").args(HOST_PACKAGES).args([
+            "--tests",
+            "--bin",
+            CLI_PROGRAM,
+            "--bin",
+            CONFINE_PROGRAM,
+        ]);
         process::executable(&process::build(&mut cargo)?, CLI_PROGRAM)
     })?;
     let env = test_env(ws, options, &runner.log, model, peers, valechat);

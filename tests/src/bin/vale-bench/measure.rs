@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use vale_host::{Host, HostConfig, Paths, Step};
+use vale_host::{Host, HostConfig, Paths, TurnStep};
 use vale_sandbox::{CodeCache, Engine, EngineConfig};
 
 use crate::Result;
@@ -105,13 +105,13 @@ pub(crate) async fn cancel(upstream: &Process, report: &mut Report) -> Result<()
     let closed = format!("http://127.0.0.1:{}/closed", upstream.port());
     let mut samples = Vec::new();
     for _ in 0..ROUNDS {
-        let mut turn = ours
-            .host
-            .send(&Ours::model("endless")?, Ours::request())
-            .await?;
-        let step = turn.next().await;
-        if !matches!(step, Some(Step::Events(_))) {
-            return Err(format!("no event: {step:?}").into());
+        let mut turn = ours.host.send(&Ours::model("endless")?, Ours::request())?;
+        loop {
+            match turn.next().await {
+                Some(TurnStep::Attempt(_)) => {}
+                Some(TurnStep::Events(_)) => break,
+                other => return Err(format!("no event: {other:?}").into()),
+            }
         }
         let dropped = upstream::now_ns();
         drop(turn);
@@ -209,7 +209,7 @@ pub(crate) async fn memory(report: &mut Report) -> Result<()> {
         paths,
         ask_passphrase: None,
     })?;
-    for summary in host.providers() {
+    for summary in host.profile().providers() {
         if summary.plugin.as_str() != "local" {
             host.describe(&summary.id).await?;
         }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use tempfile::TempDir;
-use vale_host::{Host, HostConfig, Paths, Step};
+use vale_host::{Host, HostConfig, Paths, TurnStep};
 use vale_types::{Event, Message, ModelRef, Request, Role};
 
 use crate::Result;
@@ -57,15 +57,12 @@ impl Ours {
 
     pub(crate) async fn answer(&self, model: &str) -> Result<Timing> {
         let start = Instant::now();
-        let mut turn = self
-            .host
-            .send(&Self::model(model)?, Self::request())
-            .await?;
+        let mut turn = self.host.send(&Self::model(model)?, Self::request())?;
         let mut first = None;
         let mut events = 0;
         while let Some(step) = turn.next().await {
             match step {
-                Step::Events(batch) => {
+                TurnStep::Events(batch) => {
                     let texts = batch.iter().filter(|event| matches!(event, Event::Text(_)));
                     let texts = u64::try_from(texts.count())?;
                     if texts > 0 {
@@ -73,9 +70,11 @@ impl Ours {
                         events += texts;
                     }
                 }
-                Step::End(end) => {
+                TurnStep::End(end) => {
                     end?;
                 }
+                TurnStep::Attempt(_) => {}
+                other => return Err(format!("not at the first attempt: {other:?}").into()),
             }
         }
         Ok(Timing {

@@ -9,7 +9,7 @@ use vale_plugins::{
     Ceiling, CredentialSource, Effective, EffectiveCredential, Grant, HostVars, Manifest,
     OriginSource, Piece, effective,
 };
-use vale_sandbox::{Ambient, CallContext, CredentialInfo, Engine, LogSink, Plugin};
+use vale_sandbox::{Ambient, CallContext, CredentialInfo, Engine, LogSink, Meter, Plugin};
 use vale_secrets::{Secret, SecretError, SecretName, Vault};
 use vale_types::{AuthKind, Error, ErrorKind, Failure, NetworkFailure, NetworkKind, ProviderId};
 
@@ -70,7 +70,12 @@ impl Prepared {
         &self.0.plugin
     }
 
-    pub(crate) fn context(&self, log: Arc<dyn LogSink>, ambient: Arc<dyn Ambient>) -> CallContext {
+    pub(crate) fn context(
+        &self,
+        log: Arc<dyn LogSink>,
+        ambient: Arc<dyn Ambient>,
+        meter: Arc<Meter>,
+    ) -> CallContext {
         CallContext {
             gate: Arc::clone(&self.0.gate),
             settings_json: self.0.settings_json.clone(),
@@ -78,6 +83,7 @@ impl Prepared {
             limits: self.0.limits,
             log,
             ambient,
+            meter,
         }
     }
 

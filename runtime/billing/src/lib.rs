@@ -1,0 +1,1 @@
+//! The price book: what a token costs, from dated data. Pure logic.

@@ -1,0 +1,126 @@
+//! What a host is composed of: which providers there are, and the thread of the actors.
+
+use std::path::PathBuf;
+use std::thread::JoinHandle;
+
+use vale_plugins::{Grant, Registry};
+use vale_secrets::EnvStore;
+use vale_types::{PluginId, ProviderId};
+
+use crate::paths::{DEFAULT_MODEL_FILE, Paths};
+use crate::settings::{ProviderSettings, Settings};
+
+/// A provider as it stands.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Configured {
+    pub(crate) settings: ProviderSettings,
+    /// Whether the person added it; else it came with its plugin.
+    pub(crate) by_person: bool,
+}
+
+/// The model that the embedded server loads.
+pub(crate) fn model_file(settings: &Settings, paths: &Paths) -> PathBuf {
+    match &settings.inference.model {
+        Some(chosen) => match settings.inference.address() {
+            // Named by its hash, so that another address never finds this file.
+            Some((url, sha256)) => {
+                let name = url.path_segments().and_then(|mut parts| parts.next_back());
+                let short = sha256.get(..16).unwrap_or(sha256);
+                paths
+                    .models()
+                    .join(format!("{short}-{}", name.unwrap_or("model.gguf")))
+            }
+            None => chosen.into(),
+        },
+        None => paths
+            .model
+            .clone()
+            .unwrap_or_else(|| paths.models().join(DEFAULT_MODEL_FILE)),
+    }
+}
+
+/// Configured providers, and one for each provider plugin that no provider uses under its name.
+pub(crate) fn all_providers(
+    settings: &Settings,
+    registry: &Registry,
+) -> Vec<(ProviderId, Configured)> {
+    let mut all: Vec<_> = settings
+        .providers
+        .iter()
+        .map(|(id, provider)| {
+            let configured = Configured {
+                settings: provider.clone(),
+                by_person: true,
+            };
+            (id.clone(), configured)
+        })
+        .collect();
+    for installed in registry.ready() {
+        let plugin = &installed.manifest.id;
+        let Ok(id) = plugin.as_str().parse::<ProviderId>() else {
+            continue;
+        };
+        // By variable and not by name: two names may share one, and with it a key.
+        let variable = EnvStore::variable(id.as_str());
+        if !all
+            .iter()
+            .any(|(taken, ..)| EnvStore::variable(taken.as_str()) == variable)
+        {
+            let settings = ProviderSettings {
+                plugin: plugin.clone(),
+                settings: serde_json::Map::new(),
+                grant: Grant::default(),
+                policy: serde_json::Map::new(),
+            };
+            let configured = Configured {
+                settings,
+                by_person: false,
+            };
+            all.push((id, configured));
+        }
+    }
+    all
+}
+
+/// Whether a plugin came with the program: its own addresses need no further consent.
+pub(crate) fn is_built_in(registry: &Registry, paths: &Paths, plugin: &PluginId) -> bool {
+    registry
+        .get(plugin.as_str())
+        .is_some_and(|found| found.dir < paths.built_in_plugins)
+}
+
+/// Runs actix on a thread of its own.
+pub(crate) fn start_system() -> Result<(actix::System, JoinHandle<()>), String> {
+    let (sender, receiver) = std::sync::mpsc::sync_channel(1);
+    let thread = std::thread::Builder::new()
+        .name("vale-actors".to_owned())
+        .spawn(move || {
+            let runner = actix::System::new();
+            // The receiver waits for this; if it is gone, so is the host.
+            if sender.send(actix::System::current()).is_ok()
+                && let Err(error) = runner.run()
+            {
+                tracing::error!(%error, "the actors' thread ended");
+            }
+        })
+        .map_err(|error| error.to_string())?;
+    let system = receiver.recv().map_err(|error| error.to_string())?;
+    Ok((system, thread))
+}
+
+/// Whose seals a provider understands: those of the same plugin at the same address.
+pub(crate) fn maker(registry: &Registry, provider: &ProviderSettings) -> String {
+    let plugin = provider.plugin.as_str();
+    let address = provider
+        .settings
+        .get("base_url")
+        .and_then(|url| url.as_str());
+    let component = registry
+        .get(plugin)
+        .and_then(|installed| installed.manifest.component.as_deref());
+    format!(
+        "{} at {}",
+        component.unwrap_or(plugin),
+        address.unwrap_or("its own address")
+    )
+}

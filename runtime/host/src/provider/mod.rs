@@ -1,0 +1,15 @@
+//! One provider: its actor, its health, and the sandbox behind it.
+
+mod actor;
+mod backend;
+mod health;
+mod place;
+mod plugin;
+mod prepare;
+
+pub(crate) use actor::{Attempt, ProviderActor, Ready};
+pub use backend::{Answer, Backend, Calls};
+pub(crate) use health::{Health, Pass};
+pub(crate) use place::Place;
+pub(crate) use plugin::PluginBackend;
+pub(crate) use prepare::{Wiring, secret_name};

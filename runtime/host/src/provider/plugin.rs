@@ -1,0 +1,129 @@
+//! The real backend: a plugin in the sandbox.
+
+use std::sync::Arc;
+
+use futures::FutureExt as _;
+use futures::StreamExt as _;
+use futures::future::BoxFuture;
+use vale_sandbox::{CallContext, LogLevel, LogSink, Meter, SystemAmbient};
+use vale_types::{Failure, Model, ProviderId, ProviderInfo, Request};
+
+use super::backend::{Answer, Backend, Calls};
+use super::prepare::{Prepared, Wiring};
+
+/// A configured plugin.
+pub(crate) struct PluginBackend {
+    wiring: Arc<Wiring>,
+    meter: Arc<Meter>,
+    /// What was prepared for the last call, kept while it is still right.
+    prepared: Arc<tokio::sync::Mutex<Option<Prepared>>>,
+}
+
+impl PluginBackend {
+    pub(crate) fn new(wiring: Wiring) -> Self {
+        Self {
+            wiring: Arc::new(wiring),
+            meter: Arc::default(),
+            prepared: Arc::default(),
+        }
+    }
+}
+
+impl Backend for PluginBackend {
+    fn prepare(&self) -> BoxFuture<'static, Result<Arc<dyn Calls>, Failure>> {
+        let (wiring, kept) = (Arc::clone(&self.wiring), Arc::clone(&self.prepared));
+        let meter = Arc::clone(&self.meter);
+        async move {
+            let mut kept = kept.lock().await;
+            let prepared = wiring.prepare(kept.take()).await?;
+            let prepared = kept.insert(prepared).clone();
+            let calls = PluginCalls {
+                prepared,
+                provider: wiring.id.clone(),
+                meter,
+            };
+            Ok(Arc::new(calls) as Arc<dyn Calls>)
+        }
+        .boxed()
+    }
+
+    fn forget(&self) {
+        // One that is being made now is as new as can be.
+        if let Ok(mut kept) = self.prepared.try_lock() {
+            *kept = None;
+        }
+    }
+
+    fn used(&self) -> Option<(f64, u64)> {
+        Some((self.meter.cpu().as_secs_f64(), self.meter.peak_memory()))
+    }
+}
+
+struct PluginCalls {
+    prepared: Prepared,
+    provider: ProviderId,
+    meter: Arc<Meter>,
+}
+
+impl PluginCalls {
+    fn context(&self) -> CallContext {
+        let log = PluginLog {
+            provider: self.provider.clone(),
+        };
+        self.prepared.context(
+            Arc::new(log),
+            Arc::new(SystemAmbient::default()),
+            Arc::clone(&self.meter),
+        )
+    }
+}
+
+impl Calls for PluginCalls {
+    fn complete(&self, request: &Request) -> Result<Answer, Failure> {
+        self.prepared.require_credentials()?;
+        let call = self.prepared.plugin().complete(self.context(), request);
+        Ok(call.boxed())
+    }
+
+    fn models(&self) -> BoxFuture<'static, Result<Vec<Model>, Failure>> {
+        let (prepared, context) = (self.prepared.clone(), self.context());
+        async move {
+            prepared.require_credentials()?;
+            prepared.plugin().list_models(context).await
+        }
+        .boxed()
+    }
+
+    fn describe(&self) -> BoxFuture<'static, Result<ProviderInfo, Failure>> {
+        let (prepared, context) = (self.prepared.clone(), self.context());
+        async move { prepared.plugin().describe(context).await }.boxed()
+    }
+
+    fn count_tokens(&self, request: &Request) -> BoxFuture<'static, Result<u64, Failure>> {
+        let (prepared, context) = (self.prepared.clone(), self.context());
+        let request = request.clone();
+        async move {
+            prepared.require_credentials()?;
+            prepared.plugin().count_tokens(context, &request).await
+        }
+        .boxed()
+    }
+}
+
+/// A plugin's log lines, in the host's log.
+struct PluginLog {
+    provider: ProviderId,
+}
+
+impl LogSink for PluginLog {
+    fn line(&self, level: LogLevel, text: &str) {
+        let provider = self.provider.as_str();
+        match level {
+            LogLevel::Error => tracing::error!(target: "plugin", provider, "{text}"),
+            LogLevel::Warn => tracing::warn!(target: "plugin", provider, "{text}"),
+            LogLevel::Info => tracing::info!(target: "plugin", provider, "{text}"),
+            LogLevel::Debug => tracing::debug!(target: "plugin", provider, "{text}"),
+            LogLevel::Trace => tracing::trace!(target: "plugin", provider, "{text}"),
+        }
+    }
+}

@@ -1,0 +1,249 @@
+use proptest::prelude::*;
+use vale_types::{AuthKind, LimitScope, RateLimit};
+
+use super::*;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn breaker() -> Breaker {
+    Breaker::new(BreakerConfig::default())
+}
+
+fn ends(breaker: &mut Breaker, outcome: Outcome, now: Instant) {
+    let permit = breaker.admit(now).unwrap();
+    breaker.record(permit, outcome, now);
+}
+
+fn opened(now: Instant) -> Breaker {
+    let mut breaker = breaker();
+    for _ in 0..5 {
+        ends(&mut breaker, Outcome::Failure, now);
+    }
+    assert_eq!(breaker.snapshot(now).state, State::Open);
+    breaker
+}
+
+#[test]
+fn five_failures_in_a_row_open_it_and_a_success_between_them_does_not() {
+    let now = Instant::now();
+    let mut breaker = breaker();
+    for round in 0..3 {
+        for _ in 0..4 {
+            ends(&mut breaker, Outcome::Failure, now + SECOND * 100 * round);
+        }
+        ends(&mut breaker, Outcome::Success, now + SECOND * 100 * round);
+    }
+    assert_eq!(breaker.snapshot(now + SECOND * 200).state, State::Closed);
+    let refusal = opened(now).admit(now + SECOND).unwrap_err();
+    assert_eq!(refusal.why, RefusalReason::Open);
+    assert_eq!(refusal.until, Some(now + SECOND * 30));
+}
+
+#[test]
+fn half_of_ten_within_a_minute_open_it_and_half_of_ten_within_an_hour_do_not() {
+    let now = Instant::now();
+    for (gap, state) in [(SECOND, State::Open), (SECOND * 60, State::Closed)] {
+        let mut breaker = breaker();
+        let mut at = now;
+        for call in 0..10 {
+            let outcome = if call % 2 == 0 {
+                Outcome::Success
+            } else {
+                Outcome::Failure
+            };
+            ends(&mut breaker, outcome, at);
+            at += gap;
+        }
+        assert_eq!(breaker.snapshot(at).state, state, "{gap:?}");
+    }
+}
+
+#[test]
+fn half_open_lets_exactly_one_probe_through_and_its_success_closes() {
+    let now = Instant::now();
+    let mut breaker = opened(now);
+    let later = now + SECOND * 30;
+    let probe = breaker.admit(later).unwrap();
+    assert!(probe.is_probe());
+    for _ in 0..100 {
+        let refusal = breaker.admit(later + SECOND).unwrap_err();
+        assert_eq!(refusal.why, RefusalReason::ProbeInFlight);
+    }
+    breaker.record(probe, Outcome::Success, later);
+    let snapshot = breaker.snapshot(later);
+    assert_eq!((snapshot.state, snapshot.times_opened), (State::Closed, 0));
+    assert!(!breaker.admit(later).unwrap().is_probe());
+}
+
+#[test]
+fn each_failed_probe_doubles_the_wait_up_to_the_longest() {
+    let now = Instant::now();
+    let mut breaker = opened(now);
+    let mut at = now;
+    let mut waits = Vec::new();
+    for _ in 0..6 {
+        let until = breaker.snapshot(at).until.unwrap();
+        waits.push((until - at).as_secs());
+        at = until;
+        ends(&mut breaker, Outcome::Failure, at);
+    }
+    assert_eq!(waits, [30, 60, 120, 240, 300, 300]);
+}
+
+#[test]
+fn a_probe_that_says_nothing_frees_its_place() {
+    let now = Instant::now();
+    let mut breaker = opened(now);
+    let later = now + SECOND * 31;
+    ends(&mut breaker, Outcome::Neutral, later);
+    assert_eq!(breaker.snapshot(later).state, State::HalfOpen);
+    assert!(breaker.admit(later).unwrap().is_probe());
+}
+
+#[test]
+fn what_began_before_it_opened_changes_nothing_after() {
+    let now = Instant::now();
+    let mut breaker = breaker();
+    let (slow, late) = (breaker.admit(now).unwrap(), breaker.admit(now).unwrap());
+    for _ in 0..5 {
+        ends(&mut breaker, Outcome::Failure, now);
+    }
+    breaker.record(slow, Outcome::Success, now + SECOND);
+    assert_eq!(breaker.snapshot(now + SECOND).state, State::Open);
+    let probe = breaker.admit(now + SECOND * 30).unwrap();
+    breaker.record(late, Outcome::Failure, now + SECOND * 30);
+    assert_eq!(breaker.snapshot(now + SECOND * 30).state, State::HalfOpen);
+    breaker.record(probe, Outcome::Success, now + SECOND * 31);
+    assert_eq!(breaker.snapshot(now + SECOND * 31).state, State::Closed);
+}
+
+#[test]
+fn a_pause_that_the_server_asks_for_is_kept_up_to_a_limit_and_is_no_failure() {
+    let now = Instant::now();
+    let mut breaker = breaker();
+    let asked = |s| Outcome::RateLimited {
+        retry_after: Some(SECOND * s),
+    };
+    ends(&mut breaker, asked(20), now);
+    let refusal = breaker.admit(now + SECOND * 19).unwrap_err();
+    assert_eq!(
+        (refusal.why, refusal.until),
+        (RefusalReason::RateLimited, Some(now + SECOND * 20))
+    );
+    assert_eq!(breaker.snapshot(now).consecutive_failures, 0);
+    ends(&mut breaker, asked(100_000), now + SECOND * 20);
+    assert_eq!(
+        breaker.snapshot(now + SECOND * 20).until,
+        Some(now + SECOND * 920)
+    );
+
+    let mut silent = self::breaker();
+    let mut at = now;
+    let mut pauses = Vec::new();
+    for _ in 0..4 {
+        ends(&mut silent, Outcome::RateLimited { retry_after: None }, at);
+        let until = silent.snapshot(at).until.unwrap();
+        pauses.push((until - at).as_secs());
+        at = until;
+    }
+    assert_eq!(pauses, [5, 10, 20, 40]);
+}
+
+#[test]
+fn keys_money_and_bad_requests_are_nobodys_illness() {
+    let failure = |kind| Failure::Error(Error::new(kind, "x"));
+    for kind in [
+        ErrorKind::Auth(AuthKind::Invalid),
+        ErrorKind::Auth(AuthKind::QuotaExhausted),
+        ErrorKind::InvalidRequest(None),
+        ErrorKind::Cancelled,
+        ErrorKind::ModelNotFound,
+    ] {
+        assert_eq!(
+            Outcome::of(&failure(kind.clone())),
+            Outcome::Neutral,
+            "{kind:?}"
+        );
+    }
+    assert_eq!(
+        Outcome::of(&failure(ErrorKind::Overloaded(None))),
+        Outcome::Failure
+    );
+    assert_eq!(Outcome::of(&Failure::host("x")), Outcome::Neutral);
+    let limited = ErrorKind::RateLimited(RateLimit {
+        retry_after_ms: Some(1500),
+        scope: LimitScope::Tokens,
+    });
+    let retry_after = Some(Duration::from_millis(1500));
+    assert_eq!(
+        Outcome::of(&failure(limited)),
+        Outcome::RateLimited { retry_after }
+    );
+}
+
+#[derive(Debug, Clone)]
+enum Act {
+    Admit,
+    End(usize, u8, u32),
+    Pass(i32),
+    Reset,
+}
+
+fn acts() -> impl Strategy<Value = Vec<Act>> {
+    let act = prop_oneof![
+        4 => Just(Act::Admit),
+        4 => (any::<usize>(), 0..4_u8, 0..2000_u32).prop_map(|(i, o, s)| Act::End(i, o, s)),
+        2 => (-400..2000_i32).prop_map(Act::Pass),
+        1 => Just(Act::Reset),
+    ];
+    proptest::collection::vec(act, 0..200)
+}
+
+proptest! {
+    /// Whatever happens in whatever order, on a clock that also jumps back.
+    #[test]
+    fn there_are_never_two_probes_and_it_never_wedges(acts in acts()) {
+        let base = Instant::now() + SECOND * 1_000_000;
+        let (mut now, mut breaker) = (base, breaker());
+        let mut held: Vec<Permit> = Vec::new();
+        for act in acts {
+            match act {
+                Act::Admit => if let Ok(permit) = breaker.admit(now) {
+                    held.push(permit);
+                },
+                Act::End(which, outcome, wait) if !held.is_empty() => {
+                    let permit = held.swap_remove(which % held.len());
+                    let outcome = match outcome {
+                        0 => Outcome::Success,
+                        1 => Outcome::Failure,
+                        2 => Outcome::Neutral,
+                        _ => Outcome::RateLimited { retry_after: (wait > 0).then(|| SECOND * wait) },
+                    };
+                    breaker.record(permit, outcome, now);
+                }
+                Act::End(..) => {}
+                Act::Pass(s) if s < 0 => now -= SECOND * s.unsigned_abs(),
+                Act::Pass(s) => now += SECOND * s.unsigned_abs(),
+                Act::Reset => breaker.reset(now),
+            }
+            let live = held.iter().filter(|p| p.is_probe() && p.generation == breaker.generation);
+            prop_assert!(live.count() <= 1);
+        }
+        // All calls end, nothing is said, and enough time passes: it must be tried again.
+        for permit in held.drain(..) {
+            breaker.record(permit, Outcome::Neutral, now);
+        }
+        let later = base.max(now) + SECOND * 1_000_000;
+        prop_assert!(breaker.admit(later).is_ok());
+    }
+
+    #[test]
+    fn successes_alone_never_close_anybody_out(gaps in proptest::collection::vec(0..100_u32, 0..100)) {
+        let (mut now, mut breaker) = (Instant::now(), breaker());
+        for gap in gaps {
+            now += SECOND * gap;
+            ends(&mut breaker, Outcome::Success, now);
+        }
+        prop_assert_eq!(breaker.snapshot(now).state, State::Closed);
+    }
+}
