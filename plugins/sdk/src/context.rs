@@ -48,6 +48,13 @@ impl Context {
             .bool()
     }
 
+    /// A whole number that is not negative.
+    pub fn integer(&self, name: &str) -> Option<u64> {
+        Value::parse(self.settings_json.as_bytes())?
+            .get(name)?
+            .u64()
+    }
+
     /// A text setting that must be there.
     ///
     /// # Errors
