@@ -81,7 +81,14 @@ fn every_whole_answer_is_mapped() {
             ToolCalls,
             plain,
         ),
-        ("litellm.anthropic.via-aimock", HELLO, "", &[], Stop, [Some(21), Some(0), Some(9)]),
+        (
+            "litellm.anthropic.via-aimock",
+            HELLO,
+            "",
+            &[],
+            Stop,
+            [Some(21), Some(0), Some(9)],
+        ),
         (
             "litellm.anthropic.claude-via-aimock",
             HELLO,

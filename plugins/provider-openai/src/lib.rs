@@ -1,52 +1,5 @@
-//! OpenAI Chat Completions at any base URL: OpenAI, OpenRouter, LM Studio, llama-server, vLLM,
-//! LiteLLM and `valechat-infer`. What differs between them is told by the address and the
-//! settings; answers are read leniently, whoever sent them.
+//! OpenAI at any base URL, as a component. What it does is `openai-wire`'s.
 
-mod calls;
-mod mapper;
-mod messages;
-mod models;
-mod request;
-mod settings;
-mod tokens;
-
-pub use mapper::ChatMapper;
-
-use vale_sdk::{Context, Error, HttpReply, HttpRequest, Model, Provider, ProviderInfo, Request};
-
-/// The provider.
-#[derive(Clone, Copy, Debug)]
-pub struct OpenAi;
-
-impl Provider for OpenAi {
-    type Mapper = ChatMapper;
-
-    fn describe() -> ProviderInfo {
-        ProviderInfo {
-            homepage: Some("https://platform.openai.com".into()),
-            ..ProviderInfo::named("OpenAI")
-        }
-    }
-
-    fn models_request(context: &Context) -> Result<HttpRequest, Error> {
-        let request = HttpRequest::get(context.url("base_url", "models")?);
-        Ok(settings::with_account(context, request))
-    }
-
-    fn parse_models(_: &Context, reply: &HttpReply) -> Result<Vec<Model>, Error> {
-        models::parse(reply)
-    }
-
-    fn completion_request(context: &Context, request: &Request) -> Result<HttpRequest, Error> {
-        let url = context.url("base_url", "chat/completions")?;
-        let post = HttpRequest::post_json(url, request::body(context, request)?)
-            .header("accept", "text/event-stream");
-        Ok(settings::with_account(context, post))
-    }
-
-    fn mapper(_: &Context, request: &Request) -> ChatMapper {
-        ChatMapper::new(request.messages.len())
-    }
-}
+pub use openai_wire::*;
 
 vale_sdk::export_provider!(OpenAi);

@@ -12,7 +12,9 @@ which must be the parent of this process.";
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Request {
     /// Say how well this machine lets children be held.
-    Probe { reduced: bool },
+    Probe {
+        reduced: bool,
+    },
     Start(Start),
     Help,
 }

@@ -27,7 +27,9 @@
 //! jail will grow in [`Spec`]. It must not know what it starts, and does not log.
 
 mod command;
+mod confine;
 mod status;
 
 pub use command::{Confined, HELPER, Spec, find_helper};
+pub use confine::Confine;
 pub use status::{ParseStatusError, Status, Strength, probe};

@@ -1,19 +1,19 @@
 //! `valechat-confine`: starts one program and sees to it that neither it nor a descendant outlives
 //! the host. The library's documentation says what is guaranteed where; `linux/mod.rs` says how.
 //!
-//! It has one thread and never starts another: it forks and goes on in the child.
+//! On Unix it has one thread and never starts another: it forks and goes on in the child.
 
 mod args;
 #[cfg(unix)]
 mod exec;
 #[cfg(unix)]
 mod fork;
-#[cfg(unix)]
-mod reap;
 #[cfg_attr(target_os = "linux", path = "linux/mod.rs")]
 #[cfg_attr(target_os = "macos", path = "macos.rs")]
 #[cfg_attr(windows, path = "windows.rs")]
 mod platform;
+#[cfg(unix)]
+mod reap;
 
 use std::io::Write as _;
 

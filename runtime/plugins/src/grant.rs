@@ -259,8 +259,10 @@ fn consented(rule: &ResolvedRule, grant: &Grant, ceiling: &Ceiling) -> Result<bo
         return match (asked_local, ceiling.local_servers, granted_local) {
             (false, ..) => Err(DropReason::LocalNotAsked),
             (_, false, _) => Err(DropReason::CeilingLocal),
-            (_, _, false) => Err(DropReason::NeedsLocalServer),
             (true, true, true) => Ok(true),
+            // What came with this program states its usual local address itself.
+            _ if grant.built_in && !typed && rule.local_server => Ok(true),
+            (_, _, false) => Err(DropReason::NeedsLocalServer),
         };
     }
     // An https name that the person called a local server (`https://nas.lan`).

@@ -21,7 +21,13 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(super) fn end_all() {
     let until = Instant::now() + PATIENCE;
     let mut stopped = HashSet::new();
-    while has_children() && Instant::now() < until {
+    while has_children() {
+        if Instant::now() > until {
+            for pid in below(getpid()) {
+                let _ = kill(pid, Signal::SIGKILL);
+            }
+            return;
+        }
         let new: Vec<Pid> = below(getpid())
             .into_iter()
             .filter(|pid| !stopped.contains(pid))
@@ -37,10 +43,6 @@ pub(super) fn end_all() {
             std::thread::sleep(Duration::from_millis(1));
         }
         stopped.extend(new);
-    }
-    // Time is up: what is left has to get its signal all the same.
-    for pid in below(getpid()) {
-        let _ = kill(pid, Signal::SIGKILL);
     }
 }
 
@@ -77,12 +79,10 @@ fn below(root: Pid) -> Vec<Pid> {
     found
 }
 
-/// The parent of a process that has not ended yet.
+/// The parent of a process. One that ended may count: its first thread can end before others.
 fn parent(id: i32) -> Option<i32> {
     let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
     // proc(5): the name may hold spaces and brackets; after its last bracket come state and parent.
-    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
-    let state = fields.next()?;
-    let parent = fields.next()?.parse().ok()?;
-    (!matches!(state, "Z" | "X")).then_some(parent)
+    let (_, after_name) = stat.rsplit_once(')')?;
+    after_name.split_whitespace().nth(1)?.parse().ok()
 }
