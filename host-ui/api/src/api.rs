@@ -17,14 +17,16 @@ pub struct Api {
 }
 
 impl Api {
-    /// Starts a host for this profile. `ask` asks the person for a passphrase; none = nobody can
-    /// be asked.
+    /// Finds the host of this profile, or starts it: the first process runs it, and serves it to
+    /// the others of the same person. `ask` asks the person for a passphrase; none = nobody can be
+    /// asked.
     ///
     /// # Errors
-    /// When the settings have a mistake or the machine cannot run plugins.
-    pub fn open(paths: Paths, ask: Option<Ask>) -> Result<Self, ApiError> {
+    /// When the settings have a mistake, the machine cannot run plugins, or another process has the
+    /// profile and does not answer.
+    pub async fn open(paths: Paths, ask: Option<Ask>) -> Result<Self, ApiError> {
         let profile = Profile::open(paths, ask).map_err(StartError::from)?;
-        let link = Link::start(&profile)?;
+        let link = Link::open(&profile).await?;
         Ok(Self { profile, link })
     }
 
@@ -35,9 +37,29 @@ impl Api {
     }
 
     /// What is worth knowing and did not keep the host from starting.
-    #[must_use]
-    pub fn notes(&self) -> Vec<String> {
-        self.link.notes()
+    pub async fn notes(&self) -> Vec<String> {
+        self.link.notes().await
+    }
+
+    /// Whether this process runs the host; else it asks another one.
+    pub async fn runs_host(&self) -> bool {
+        self.link.is_own().await
+    }
+
+    /// Answers that other windows receive through this process now.
+    pub async fn answers_for_others(&self) -> usize {
+        let others = self.link.others().await;
+        others.map_or(0, |others| *others.borrow())
+    }
+
+    /// Ends this process's part: waits while other windows receive answers through it, then ends
+    /// the host in order. Dropping the wait ends it at once.
+    pub async fn close(self) {
+        if let Some(mut others) = self.link.others().await {
+            // Fails only when the server is gone, and then nobody waits.
+            let _ = others.wait_for(|answers| *answers == 0).await;
+        }
+        self.link.shut_down(std::time::Duration::ZERO).await;
     }
 
     /// A provider by the name that the person typed.
@@ -123,7 +145,7 @@ impl Api {
 
     /// The settings have changed: whoever runs the host takes them over.
     pub(crate) async fn settings_changed(&self) -> Result<(), ApiError> {
-        self.link.reload(&self.profile).await
+        self.link.reload().await
     }
 
     /// Whether the provider talks to the model that ValeChat runs itself.

@@ -5,12 +5,13 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 use vale_host::{AttemptNote, DEFAULT_MODEL_FILE, TurnStep};
-use vale_types::{Event, Failure, Message, ModelRef, Request, Role, Usage};
+use vale_types::{Event, Failure, Message, ModelRef, Usage};
 
 use crate::answer::{ChatEvent, Collector, UsageRow};
 use crate::api::Api;
 use crate::error::ApiError;
 use crate::link::Steps;
+use crate::status::request_of;
 
 /// A question to a model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -68,26 +69,16 @@ impl Api {
     pub async fn chat(&self, chat: ChatRequest) -> Result<ChatStream, ApiError> {
         let begun = Instant::now();
         let provider = self.find_provider(chat.model.provider.as_str())?.id;
-        let mut messages = Vec::with_capacity(chat.messages.len() + 1);
-        if let Some(system) = chat.system {
-            messages.push(Message::text(Role::System, system));
-        }
-        messages.extend(chat.messages);
-        let request = Request {
-            messages,
-            max_output_tokens: chat.max_output_tokens,
-            temperature: chat.temperature,
-            ..Request::default()
-        };
+        let (model, request) = request_of(chat);
         let steps = self
             .link
-            .send(&chat.model, request)
+            .send(&model, request)
             .await
             .map_err(|failure| self.explain(failure, &provider))?;
         Ok(ChatStream {
             api: self.clone(),
             steps,
-            model: chat.model,
+            model,
             ready: VecDeque::new(),
             collector: Collector::default(),
             usage: None,

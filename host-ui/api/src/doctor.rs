@@ -90,9 +90,9 @@ pub async fn doctor(paths: Paths, mut each: impl FnMut(&Check)) -> Vec<Check> {
     };
     done(vec![settings_file(&paths)]);
     done(folder_checks(&paths));
-    match Api::open(paths, None) {
+    match Api::open(paths, None).await {
         Ok(api) => {
-            done(vec![api.check_keys().await, api.check_code_cache()]);
+            done(vec![api.check_keys().await, api.check_code_cache().await]);
             done(api.check_plugins().await);
             done(vec![api.check_infer()]);
             done(vec![api.check_model_file().await]);
@@ -189,9 +189,9 @@ impl Api {
         }
     }
 
-    fn check_code_cache(&self) -> Check {
+    async fn check_code_cache(&self) -> Check {
         let name = "code cache";
-        match self.notes().first() {
+        match self.notes().await.first() {
             Some(note) => Check::bad(
                 CheckStatus::Warn,
                 name,

@@ -164,6 +164,7 @@ impl Api {
                 let (profile, id, credential) =
                     (self.profile.clone(), id.clone(), credential.clone());
                 blocking(move || Ok(profile.set_key(&id, &credential, first, &secret)?)).await?;
+                self.link.keys_changed().await;
                 store_words(now).to_owned()
             }
         };
@@ -240,7 +241,9 @@ impl Api {
             (Err(error), None) => return Err(error),
         };
         let profile = self.profile.clone();
-        blocking(move || Ok(profile.remove_key(&id, &credential, first)?)).await
+        let removed = blocking(move || Ok(profile.remove_key(&id, &credential, first)?)).await;
+        self.link.keys_changed().await;
+        removed
     }
 }
 

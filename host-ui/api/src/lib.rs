@@ -20,6 +20,7 @@ mod link;
 mod models;
 mod plugins;
 mod providers;
+mod status;
 
 pub use answer::{ChatEvent, ToolCallRow, UsageRow};
 pub use api::Api;
@@ -29,11 +30,14 @@ pub use doctor::{Check, CheckStatus, doctor};
 pub use draft::{Ask as ConsentAsk, Draft, DraftRequest, KeptKey, PlaceRow};
 pub use error::{ApiError, ApiErrorKind};
 pub use keys::{KeyRow, KeyState, KeyStored};
+pub use link::Events;
 pub use models::{ModelRow, ProviderModels};
 pub use plugins::{PluginCard, PluginRow};
 pub use providers::{ProviderRow, ProviderTest, Removed};
+pub use status::Status;
 
 pub use vale_host::{
-    Ask, KeyStore, NoHome, Passphrase, PassphraseUse, Paths, PermissionCard, Secret, SecretError,
+    Ask, BreakerReport, ChildState, Command, HostEvent, KeyStore, Loss, NoHome, NodeReport,
+    Passphrase, PassphraseUse, Paths, PermissionCard, Secret, SecretError, Vitals,
 };
 pub use vale_types::{FinishReason, Message, ModelRef, Part, PluginId, ProviderId, Role};

@@ -10,7 +10,9 @@ Examples:
   valechat chat \"Why is the sky blue?\"         one answer
   git diff | valechat chat \"Review this:\" -    what comes through the pipe is part of the message
   valechat chat -m openai/gpt-5 --image a.png \"What is this?\"
+  valechat compare -m local -m ollama/qwen3 \"Why is the sky blue?\"
   valechat model list                          every model of every provider
+  valechat status --watch                      what runs, what rests, what needs you
   valechat provider add lan --plugin openai --set base_url=http://127.0.0.1:8081/v1
   valechat key set openai                      asks for the key without showing it
   valechat plugin show openai                  everything that the plugin may do
@@ -90,6 +92,10 @@ pub(crate) enum Command {
     /// With a message (or one through a pipe) it answers once; without one, on a terminal, it
     /// opens a conversation. Ctrl-C stops an answer and says how much of it had arrived.
     Chat(ChatArgs),
+    /// Ask several models the same, and see their answers side by side as they come.
+    ///
+    /// Each line begins with the model that says it. None waits for another.
+    Compare(CompareArgs),
     /// The models that the providers offer.
     #[command(subcommand, arg_required_else_help = true)]
     Model(ModelCommand),
@@ -102,6 +108,8 @@ pub(crate) enum Command {
     /// The installed plugins and what each may do.
     #[command(subcommand, arg_required_else_help = true)]
     Plugin(PluginCommand),
+    /// The supervision tree: what runs, what rests and why, what needs you.
+    Status(StatusArgs),
     /// Look at everything that a chat needs, and say what to do about what is wrong.
     ///
     /// Exits with 1 when something does not work.
@@ -133,6 +141,53 @@ pub(crate) struct ChatArgs {
     /// The message; words are joined by spaces, and `-` stands for what comes through the pipe.
     #[arg(value_name = "MESSAGE")]
     pub(crate) message: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CompareArgs {
+    /// Who answers; once for each. A model may be named twice.
+    #[arg(short, long, value_name = "MODEL", required = true)]
+    pub(crate) model: Vec<String>,
+    /// Instructions for the models.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) system: Option<String>,
+    /// At most so many tokens of answer.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) max_tokens: Option<u32>,
+    /// Sampling temperature.
+    #[arg(long, value_name = "X", value_parser = temperature)]
+    pub(crate) temperature: Option<f64>,
+    /// The message; `-` stands for what comes through the pipe.
+    #[arg(value_name = "MESSAGE", required = true)]
+    pub(crate) message: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StatusArgs {
+    /// Draw it anew whenever something happens, and once a second.
+    #[arg(short, long)]
+    pub(crate) watch: bool,
+    #[command(subcommand)]
+    pub(crate) command: Option<StatusCommand>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum StatusCommand {
+    /// End a child and start it anew.
+    Restart {
+        /// Its path, such as providers/openai, or its last part.
+        name: String,
+    },
+    /// Let a child take no new work; what runs may end. A restart takes work again.
+    Drain {
+        /// Its path or the last part of it.
+        name: String,
+    },
+    /// Forget what was held against a child: breakers, waits, failures.
+    Reset {
+        /// Its path or the last part of it.
+        name: String,
+    },
 }
 
 /// 0 to 2 is what every provider's API takes at most.

@@ -37,7 +37,7 @@ pub(crate) struct Outcome {
 pub(crate) async fn run(args: ChatArgs, out: Out) -> Result<(), Stop> {
     let is_interactive = out.stdout_is_terminal() && !out.json;
     let text = message::from(&args.message, is_interactive)?;
-    let api = open(&out, ask::passphrase())?;
+    let api = open(&out, ask::passphrase()).await?;
     let wanted = args.model.as_deref();
     let prepared = async {
         fetch_local_model(&api, &out, wanted).await?;
@@ -375,7 +375,7 @@ fn unusual(reason: &FinishReason) -> Option<&'static str> {
     }
 }
 
-fn footer(model: &ModelRef, usage: Option<&UsageRow>, received: &Received) -> String {
+pub(crate) fn footer(model: &ModelRef, usage: Option<&UsageRow>, received: &Received) -> String {
     let tokens = usage.map_or_else(
         || "tokens unknown".to_owned(),
         |usage| {

@@ -9,7 +9,7 @@ use crate::out::Out;
 use crate::{ask, open};
 
 pub(crate) async fn run(command: KeyCommand, out: Out) -> Result<(), Stop> {
-    let api = open(&out, ask::passphrase())?;
+    let api = open(&out, ask::passphrase()).await?;
     match command {
         KeyCommand::Set {
             provider,

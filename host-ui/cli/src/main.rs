@@ -7,17 +7,21 @@
 mod args;
 mod ask;
 mod chat;
+mod compare;
 mod exit;
 mod keys;
+mod lines;
 mod manage;
 mod message;
 mod out;
 mod plugins;
 mod repl;
+mod status;
 mod table;
 mod text;
 
 use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
 
 use clap::{ColorChoice, CommandFactory as _, FromArgMatches as _};
 use tokio::signal::ctrl_c;
@@ -91,7 +95,11 @@ fn run(cli: Cli, out: Out) -> Result<(), Stop> {
         .worker_threads(2)
         .enable_all()
         .build()?;
-    let result = runtime.block_on(dispatch(cli.command, out));
+    let result = runtime.block_on(async {
+        let result = dispatch(cli.command, out).await;
+        close(&out).await;
+        result
+    });
     ask::wait_for_prompts();
     // A thread that waits for the keyboard must not hold up the end.
     runtime.shutdown_background();
@@ -103,6 +111,8 @@ async fn dispatch(command: Command, out: Out) -> Result<(), Stop> {
         match command {
             // A chat says itself what Ctrl-C stopped.
             Command::Chat(args) => Box::pin(chat::run(args, out)).await,
+            Command::Compare(args) => Box::pin(compare::run(args, out)).await,
+            Command::Status(args) => or_ctrl_c(status::run(args, out)).await,
             Command::Model(command) => or_ctrl_c(manage::model(command, out)).await,
             Command::Provider(command) => or_ctrl_c(manage::provider(command, out)).await,
             Command::Key(command) => or_ctrl_c(keys::run(command, out)).await,
@@ -124,13 +134,39 @@ async fn or_ctrl_c<T>(work: impl Future<Output = Result<T, Stop>>) -> Result<T, 
 }
 
 /// Opens the profile of this user.
-fn open(out: &Out, ask: Option<Ask>) -> Result<Api, Stop> {
+async fn open(out: &Out, ask: Option<Ask>) -> Result<Api, Stop> {
     let paths = Paths::of_this_user().map_err(ApiError::from)?;
-    let api = Api::open(paths, ask)?;
-    for note in api.notes() {
+    let api = Api::open(paths, ask).await?;
+    for note in api.notes().await {
         out.note(&format!("note: {note}"));
     }
+    OPENED
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .push(api.clone());
     Ok(api)
+}
+
+/// What was opened, to be ended in order.
+static OPENED: Mutex<Vec<Api>> = Mutex::new(Vec::new());
+
+/// Ends what was opened. Other windows that receive answers through this process get to their end,
+/// unless Ctrl-C says otherwise.
+async fn close(out: &Out) {
+    let opened = std::mem::take(&mut *OPENED.lock().unwrap_or_else(PoisonError::into_inner));
+    for api in opened {
+        let others = api.answers_for_others().await;
+        if others > 0 {
+            out.note(&format!(
+                "Other windows receive {others} answers through this one; it ends with them. Ctrl-C ends it now."
+            ));
+        }
+        tokio::select! {
+            biased;
+            _ = ctrl_c() => return,
+            () = api.close() => {}
+        }
+    }
 }
 
 fn start_log(global: &Global) -> Result<(), ApiError> {

@@ -16,7 +16,7 @@ use crate::{ask, open};
 
 pub(crate) async fn model(command: ModelCommand, out: Out) -> Result<(), Stop> {
     let ModelCommand::List { provider } = command;
-    let api = open(&out, ask::passphrase())?;
+    let api = open(&out, ask::passphrase()).await?;
     list_models(&api, provider.as_deref(), &out).await
 }
 
@@ -92,9 +92,9 @@ fn name(row: &ModelRow) -> String {
 pub(crate) async fn provider(command: ProviderCommand, out: Out) -> Result<(), Stop> {
     match command {
         // Nobody is asked for a passphrase to look at a list.
-        ProviderCommand::List => list(&open(&out, None)?, &out).await,
+        ProviderCommand::List => list(&open(&out, None).await?, &out).await,
         ProviderCommand::Test { name } => {
-            let api = open(&out, ask::passphrase())?;
+            let api = open(&out, ask::passphrase()).await?;
             let test = api.test_provider(&name).await?;
             if out.json {
                 return Ok(out.document(&test)?);
@@ -104,7 +104,7 @@ pub(crate) async fn provider(command: ProviderCommand, out: Out) -> Result<(), S
                 test.provider, test.models, test.seconds
             ))?)
         }
-        ProviderCommand::Remove { name } => remove(&open(&out, None)?, &name, &out).await,
+        ProviderCommand::Remove { name } => remove(&open(&out, None).await?, &name, &out).await,
         ProviderCommand::Add {
             name,
             plugin,
@@ -208,7 +208,7 @@ async fn remove(api: &Api, name: &str, out: &Out) -> Result<(), Stop> {
 }
 
 async fn add(request: DraftRequest, key_stdin: bool, yes: bool, out: &Out) -> Result<(), Stop> {
-    let api = open(out, None)?;
+    let api = open(out, None).await?;
     let draft = api.draft_provider(&request).await?;
     if !out.json {
         show(&draft, out);
@@ -233,7 +233,7 @@ async fn add(request: DraftRequest, key_stdin: bool, yes: bool, out: &Out) -> Re
     if let Some(key) = key {
         // The provider is known from the next start on.
         drop(api);
-        let api = open(out, ask::passphrase())?;
+        let api = open(out, ask::passphrase()).await?;
         let set = api.set_key(draft.id.as_str(), None, key, None).await;
         stored = Some(set.map_err(|error| {
             let mut error = ask::cancelled_or(error);

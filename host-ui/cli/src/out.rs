@@ -93,6 +93,12 @@ impl Out {
         self.stdout.is_terminal
     }
 
+    /// Columns of the terminal, where there is one.
+    pub(crate) fn width(&self) -> Option<usize> {
+        let (width, _) = terminal_size::terminal_size()?;
+        self.stdout.is_terminal.then_some(usize::from(width.0))
+    }
+
     pub(crate) fn stderr_is_terminal(&self) -> bool {
         self.stderr.is_terminal
     }

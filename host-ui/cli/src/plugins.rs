@@ -13,7 +13,7 @@ use crate::out::{Out, Style};
 use crate::table::Table;
 
 pub(crate) async fn run(command: PluginCommand, out: Out) -> Result<(), Stop> {
-    let api = open(&out, None)?;
+    let api = open(&out, None).await?;
     match command {
         PluginCommand::List => list(&api, &out),
         PluginCommand::Show { name: Some(name) } => {

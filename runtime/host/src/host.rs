@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::broadcast;
-use vale_plugins::{CardContext, Ceiling, Grant, HostVars, PermissionCard};
 use vale_sandbox::{CodeCache, Engine, EngineConfig, EngineError};
 use vale_secrets::Ask;
 use vale_types::{
@@ -261,39 +260,13 @@ impl Host {
         self.0.infer.call(ProcessId).await.ok().flatten()
     }
 
-    /// The permission card of an installed plugin, as it stands for this provider, or for the
-    /// plugin alone.
+    /// What an installed plugin imports, with versions; loads it.
     ///
     /// # Errors
     /// When the plugin is not installed or cannot be loaded.
-    pub async fn permission_card(
-        &self,
-        plugin: &PluginId,
-        provider: Option<&ProviderId>,
-    ) -> Result<PermissionCard, Failure> {
+    pub async fn imports(&self, plugin: &PluginId) -> Result<Vec<String>, Failure> {
         let loaded = self.0.plugins.call(Load(plugin.clone())).await??;
-        let profile = &self.0.profile;
-        let all = profile.configured();
-        let configured = provider.and_then(|id| all.get(id));
-        let configured = configured.map(|found| &found.settings);
-        let none = serde_json::Map::new();
-        let grant = Grant {
-            built_in: is_built_in(&profile.0.registry, profile.paths(), plugin),
-            ..configured
-                .map(|found| found.grant.clone())
-                .unwrap_or_default()
-        };
-        Ok(PermissionCard::new(
-            &loaded.installed.manifest,
-            &CardContext {
-                settings: configured.map_or(&none, |found| &found.settings),
-                host: &HostVars::default(),
-                grant: &grant,
-                ceiling: &Ceiling::default(),
-                imports: loaded.plugin.imports(),
-                differences: &[],
-            },
-        ))
+        Ok(loaded.plugin.imports().to_vec())
     }
 }
 

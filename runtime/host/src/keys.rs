@@ -9,6 +9,12 @@ use crate::profile::Profile;
 use crate::provider::secret_name;
 
 impl Profile {
+    /// Keys were set or removed by somebody: what was prepared with the old ones is not used any
+    /// more.
+    pub fn keys_changed(&self) {
+        self.0.key_changes.fetch_add(1, Ordering::SeqCst);
+    }
+
     /// Where keys live, in words.
     #[must_use]
     pub fn key_stores(&self) -> String {
@@ -42,7 +48,7 @@ impl Profile {
     ) -> Result<(), KeyError> {
         let name = secret_name(provider, credential, first).map_err(KeyError::Name)?;
         self.0.vault.set(&name, secret)?;
-        self.0.key_changes.fetch_add(1, Ordering::SeqCst);
+        self.keys_changed();
         Ok(())
     }
 
@@ -58,7 +64,7 @@ impl Profile {
     ) -> Result<bool, KeyError> {
         let name = secret_name(provider, credential, first).map_err(KeyError::Name)?;
         let removed = self.0.vault.remove(&name)?;
-        self.0.key_changes.fetch_add(1, Ordering::SeqCst);
+        self.keys_changed();
         Ok(removed)
     }
 }

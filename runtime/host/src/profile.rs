@@ -7,11 +7,13 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use vale_egress::{Download, DownloadError, download};
-use vale_plugins::{Entry, Manifest, Registry};
+use vale_plugins::{
+    CardContext, Ceiling, Entry, Grant, HostVars, Manifest, PermissionCard, Registry,
+};
 use vale_secrets::{Ask, Backend, Passphrases, Vault, VaultConfig};
 use vale_types::{Failure, Fault, FaultClass, PluginId, ProviderId};
 
-use crate::compose::{Configured, all_providers, model_file};
+use crate::compose::{Configured, all_providers, is_built_in, model_file};
 use crate::infer::choose_program;
 use crate::network::certificates;
 use crate::paths::Paths;
@@ -150,6 +152,46 @@ impl Profile {
             )
             .into()
         })
+    }
+
+    /// The permission card of an installed plugin, as it stands for this provider, or for the
+    /// plugin alone. `imports`: see `Host::imports`.
+    ///
+    /// # Errors
+    /// When the plugin is not installed.
+    pub fn permission_card(
+        &self,
+        plugin: &PluginId,
+        provider: Option<&ProviderId>,
+        imports: &[String],
+    ) -> Result<PermissionCard, Failure> {
+        let installed = self.0.registry.get(plugin.as_str()).ok_or_else(|| {
+            Fault::new(
+                FaultClass::Load,
+                format!("the plugin “{plugin}” is not installed"),
+            )
+        })?;
+        let all = self.configured();
+        let configured = provider.and_then(|id| all.get(id));
+        let configured = configured.map(|found| &found.settings);
+        let none = serde_json::Map::new();
+        let grant = Grant {
+            built_in: is_built_in(&self.0.registry, &self.0.paths, plugin),
+            ..configured
+                .map(|found| found.grant.clone())
+                .unwrap_or_default()
+        };
+        Ok(PermissionCard::new(
+            &installed.manifest,
+            &CardContext {
+                settings: configured.map_or(&none, |found| &found.settings),
+                host: &HostVars::default(),
+                grant: &grant,
+                ceiling: &Ceiling::default(),
+                imports,
+                differences: &[],
+            },
+        ))
     }
 
     /// The file of the embedded model; it need not be there.

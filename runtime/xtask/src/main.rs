@@ -58,7 +58,7 @@ cargo xtask run [--] [message | command …]
 
 Builds the plugins, valechat-infer and valechat, fetches the local model once, and starts valechat:
 without arguments an interactive chat, with a message one answer. What begins with `-` or with one of
-chat, model, provider, key, plugin, doctor, help goes to valechat as it is:
+chat, compare, model, provider, key, plugin, status, doctor, help goes to valechat as it is:
   cargo xtask run -- \"Say hello\"
   cargo xtask run -- provider list
 ";

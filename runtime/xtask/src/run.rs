@@ -12,8 +12,8 @@ use crate::workspace::Workspace;
 use crate::{guests, model, process, say};
 
 /// What makes `run`'s arguments a command for `valechat` and not a message.
-const COMMANDS: [&str; 7] = [
-    "chat", "model", "provider", "key", "plugin", "doctor", "help",
+const COMMANDS: [&str; 9] = [
+    "chat", "compare", "model", "provider", "key", "plugin", "status", "doctor", "help",
 ];
 /// The program of `host-ui/cli`.
 pub(crate) const CLI_PROGRAM: &str = "valechat";

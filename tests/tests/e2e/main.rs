@@ -9,6 +9,7 @@
 )]
 
 mod aimock;
+mod attach;
 mod faults;
 mod life;
 mod local;

@@ -8,7 +8,7 @@ use actix::dev::ToEnvelope;
 use actix::{Actor, Addr, Context, Handler, MailboxError, Message};
 use tokio::sync::watch;
 use vale_policy::restart::RestartConfig;
-use vale_types::{Error, ErrorKind, Failure};
+use vale_types::Failure;
 
 use super::group::Group;
 use super::node::{ChildState, Command, Node, NodeReport};
@@ -141,11 +141,11 @@ where
         match tokio::time::timeout(RESTART_WAIT, settled).await {
             Ok(Ok(place)) => match &*place {
                 Place::Up(address) => Ok(address.clone()),
-                Place::Away(why) => Err(unavailable(&format!("{} {why}", self.0.node.path))),
-                Place::Coming => Err(unavailable(&format!("{} is not up", self.0.node.path))),
+                Place::Away(why) => Err(Failure::resting(format!("{} {why}", self.0.node.path))),
+                Place::Coming => Err(Failure::host(format!("{} is not up", self.0.node.path))),
             },
-            Ok(Err(_)) => Err(unavailable(&format!("{} has ended", self.0.node.path))),
-            Err(_) => Err(unavailable(&format!(
+            Ok(Err(_)) => Err(Failure::host(format!("{} has ended", self.0.node.path))),
+            Err(_) => Err(Failure::host(format!(
                 "{} is being restarted and was not up within {} s",
                 self.0.node.path,
                 RESTART_WAIT.as_secs()
@@ -172,7 +172,7 @@ where
                 MailboxError::Closed => "crashed over this request and is being restarted",
                 MailboxError::Timeout => "did not answer",
             };
-            unavailable(&format!("{} {what}", self.0.node.path))
+            Failure::host(format!("{} {what}", self.0.node.path))
         })
     }
 
@@ -211,11 +211,4 @@ impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
-}
-
-/// The host itself failed: not the provider's illness, and nothing was sent.
-fn unavailable(what: &str) -> Failure {
-    let mut error = Error::new(ErrorKind::Other("host".to_owned()), what);
-    error.retryable = Some(true);
-    error.into()
 }
