@@ -9,11 +9,15 @@ mod mapper;
 mod messages;
 mod models;
 mod request;
+mod responses;
 mod settings;
 mod tokens;
+mod wire;
 
 pub use mapper::ChatMapper;
+pub use wire::WireMapper;
 
+use settings::Api;
 use vale_sdk::{Context, Error, HttpReply, HttpRequest, Model, Provider, ProviderInfo, Request};
 
 /// The provider.
@@ -21,7 +25,7 @@ use vale_sdk::{Context, Error, HttpReply, HttpRequest, Model, Provider, Provider
 pub struct OpenAi;
 
 impl Provider for OpenAi {
-    type Mapper = ChatMapper;
+    type Mapper = WireMapper;
 
     fn describe() -> ProviderInfo {
         ProviderInfo {
@@ -40,13 +44,16 @@ impl Provider for OpenAi {
     }
 
     fn completion_request(context: &Context, request: &Request) -> Result<HttpRequest, Error> {
-        let url = context.url("base_url", "chat/completions")?;
-        let post = HttpRequest::post_json(url, request::body(context, request)?)
+        let (path, body) = match Api::of(context, request) {
+            Api::Chat => ("chat/completions", request::body(context, request)?),
+            Api::Responses => ("responses", responses::body(context, request)?),
+        };
+        let post = HttpRequest::post_json(context.url("base_url", path)?, body)
             .header("accept", "text/event-stream");
         Ok(settings::with_account(context, post))
     }
 
-    fn mapper(_: &Context, request: &Request) -> ChatMapper {
-        ChatMapper::new(request.messages.len())
+    fn mapper(context: &Context, request: &Request) -> WireMapper {
+        WireMapper::new(context, request)
     }
 }

@@ -55,7 +55,7 @@ pub(crate) fn body(context: &Context, request: &Request) -> Result<Json, Error> 
         body.set("prompt_cache_key", key.as_str());
     }
     if let Some(options) = &request.options_json {
-        merge(&mut body, options)?;
+        merge(&mut body, options, RESERVED)?;
     }
     Ok(body)
 }
@@ -148,12 +148,12 @@ fn format(body: &mut Json, format: &OutputFormat) -> Result<(), Error> {
 }
 
 /// The person's own options win over what this plugin sets, but for the request itself.
-fn merge(body: &mut Json, options: &str) -> Result<(), Error> {
+pub(crate) fn merge(body: &mut Json, options: &str, reserved: &[&str]) -> Result<(), Error> {
     let options = Value::parse(options.as_bytes()).filter(Value::is_object);
     let options = options.ok_or_else(|| invalid("options", "are not a JSON object"))?;
     for (name, value) in options.members() {
         let name = String::from_utf8_lossy(name);
-        if RESERVED.contains(&name.as_ref()) {
+        if reserved.contains(&name.as_ref()) {
             return Err(invalid(&name, "cannot be set through options"));
         }
         if name == "stream_options" && value.is_object() {
@@ -170,14 +170,14 @@ fn merge(body: &mut Json, options: &str) -> Result<(), Error> {
     Ok(())
 }
 
-fn unsupported(what: &str, word: &str) -> Error {
+pub(crate) fn unsupported(what: &str, word: &str) -> Error {
     Error::unsupported(
         format!("{what} {word}"),
         format!("This provider does not know the {what} \"{word}\"."),
     )
 }
 
-fn invalid(what: &str, why: &str) -> Error {
+pub(crate) fn invalid(what: &str, why: &str) -> Error {
     Error::new(
         ErrorKind::InvalidRequest(Some(what.to_string())),
         format!("{what} {why}; nothing was sent."),

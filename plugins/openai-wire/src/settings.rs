@@ -1,6 +1,6 @@
 //! What the address and the settings say about the server behind them.
 
-use vale_sdk::{Context, HttpRequest};
+use vale_sdk::{Context, HttpRequest, Part, Request};
 
 /// Whose server it is, where that changes what may be sent. Strict servers refuse unknown fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +25,36 @@ impl Server {
             Self::Other
         }
     }
+}
+
+/// Which of OpenAI's two wires a request takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Api {
+    Chat,
+    Responses,
+}
+
+impl Api {
+    /// As the person set it; else Responses at OpenAI itself, which keeps what a model thought
+    /// from one tool round to the next, and Chat Completions elsewhere and for what only it takes.
+    pub(crate) fn of(context: &Context, request: &Request) -> Self {
+        let only_chat = !request.stop.is_empty() || request.seed.is_some() || has_audio(request);
+        match context.text("api").as_deref() {
+            Some("chat") => Self::Chat,
+            Some("responses") => Self::Responses,
+            _ if is_openai_itself(context) && !only_chat => Self::Responses,
+            _ => Self::Chat,
+        }
+    }
+}
+
+fn is_openai_itself(context: &Context) -> bool {
+    host(&context.text("base_url").unwrap_or_default()) == "api.openai.com"
+}
+
+fn has_audio(request: &Request) -> bool {
+    let mut parts = request.messages.iter().flat_map(|message| &message.parts);
+    parts.any(|part| matches!(part, Part::Audio(_)))
 }
 
 /// How the model's own reasoning goes back to it.

@@ -2,7 +2,7 @@
 
 mod models;
 
-use openai_wire::{ChatMapper, OpenAi};
+use openai_wire::{OpenAi, WireMapper};
 use vale_sdk::json::quoted;
 use vale_sdk::{
     Context, Error, ErrorKind, HttpReply, HttpRequest, Listing, Provider, ProviderInfo, Request,
@@ -13,7 +13,7 @@ use vale_sdk::{
 pub struct LmStudio;
 
 impl Provider for LmStudio {
-    type Mapper = ChatMapper;
+    type Mapper = WireMapper;
 
     fn describe() -> ProviderInfo {
         ProviderInfo {
@@ -30,7 +30,7 @@ impl Provider for LmStudio {
         OpenAi::completion_request(&openai(context)?, request)
     }
 
-    fn mapper(context: &Context, request: &Request) -> ChatMapper {
+    fn mapper(context: &Context, request: &Request) -> WireMapper {
         let openai = openai(context);
         OpenAi::mapper(openai.as_ref().unwrap_or(context), request)
     }

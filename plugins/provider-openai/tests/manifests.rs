@@ -77,6 +77,7 @@ fn every_setting_that_the_component_reads_is_in_the_manifest_and_has_a_default()
     let manifest = manifest("provider-openai");
     let properties = manifest["settings"]["properties"].as_table().unwrap();
     let read = [
+        "api",
         "base_url",
         "organization",
         "project",

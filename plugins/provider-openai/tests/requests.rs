@@ -15,7 +15,7 @@ fn context(settings: Value) -> Context {
 }
 
 fn at(base_url: &str) -> Context {
-    context(json!({ "base_url": base_url }))
+    context(json!({ "base_url": base_url, "api": "chat" }))
 }
 
 const OPENAI: &str = "https://api.openai.com/v1";
