@@ -116,7 +116,13 @@ fn our_crates_build_on_each_other_in_one_direction() {
         ),
         (
             "vale-api",
-            &["vale-host", "vale-plugins", "vale-secrets", "vale-types"],
+            &[
+                "vale-billing",
+                "vale-host",
+                "vale-plugins",
+                "vale-secrets",
+                "vale-types",
+            ],
         ),
         // A face knows the commands and events, and nothing beneath them.
         ("vale-cli", &["vale-api", "vale-types"]),

@@ -4,6 +4,7 @@ use serde::Serialize;
 use vale_host::Loss;
 use vale_types::{Event, FinishReason, Message, ModelRef, Part, Role, Thinking, ToolCall, Usage};
 
+use crate::catalogue::PriceRow;
 use crate::chat::Received;
 use crate::error::ApiError;
 
@@ -30,6 +31,12 @@ pub enum ChatEvent {
         to: ModelRef,
         /// Why.
         error: ApiError,
+        /// What the one who was asked costs; none = unknown.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        from_price: Option<PriceRow>,
+        /// What the one who answers costs; none = unknown.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        to_price: Option<PriceRow>,
     },
     /// Content that the model cannot take and that was left out of what it got.
     LeftOut {

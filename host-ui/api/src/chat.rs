@@ -138,6 +138,8 @@ impl ChatStream {
                 Some(TurnStep::Switch(note)) => {
                     let error = self.api.explain(note.failure, &note.from.provider);
                     self.ready.push_back(ChatEvent::Switched {
+                        from_price: self.api.price_row(&note.from),
+                        to_price: self.api.price_row(&note.to),
                         from: note.from,
                         to: note.to,
                         error,

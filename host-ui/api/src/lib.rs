@@ -10,6 +10,8 @@
 mod answer;
 mod api;
 mod attach;
+mod bundle;
+mod catalogue;
 mod chat;
 mod doctor;
 mod draft;
@@ -17,25 +19,33 @@ mod error;
 mod folders;
 mod keys;
 mod link;
+mod logs;
 mod models;
 mod plugins;
 mod providers;
+mod redact;
 mod status;
 
 pub use answer::{ChatEvent, ToolCallRow, UsageRow};
 pub use api::Api;
 pub use attach::MAX_ATTACHMENT_BYTES;
+pub use bundle::{Bundle, BundleFile, bundle};
+pub use catalogue::{ModelEntry, PriceRow, ProviderEntries};
 pub use chat::{ChatRequest, ChatStream, Received};
 pub use doctor::{Check, CheckStatus, doctor};
 pub use draft::{Ask as ConsentAsk, Draft, DraftRequest, KeptKey, PlaceRow};
 pub use error::{ApiError, ApiErrorKind};
 pub use keys::{KeyRow, KeyState, KeyStored};
 pub use link::Events;
+pub use logs::log_file;
 pub use models::{ModelRow, ProviderModels};
 pub use plugins::{PluginCard, PluginRow};
 pub use providers::{ProviderRow, ProviderTest, Removed};
 pub use status::Status;
 
+pub use rust_decimal::Decimal;
+pub use vale_billing::catalogue::{Capability, Entry, EntryPrice, Filter, Source, Sourced};
+pub use vale_billing::{DecimalError, parse_decimal};
 pub use vale_host::{
     Ask, BreakerReport, ChildState, Command, HostEvent, KeyStore, Loss, NoHome, NodeReport,
     Passphrase, PassphraseUse, Paths, PermissionCard, Secret, SecretError, Vitals,

@@ -102,6 +102,14 @@ impl Api {
         join_all(rows).await
     }
 
+    /// Where the provider's calls go, where a setting says so.
+    pub(crate) fn address_of(&self, provider: &ProviderId) -> Option<String> {
+        let all = self.profile.providers();
+        let found = all.iter().find(|found| found.id == *provider)?;
+        let settings = self.reach(found).settings?;
+        Some(settings.get("base_url")?.as_str()?.to_owned())
+    }
+
     /// Where the provider may go as it is configured, without calling it.
     fn reach(&self, found: &ProviderSummary) -> Reach {
         let Some(installed) = self.installed(&found.plugin) else {

@@ -113,7 +113,23 @@ pub(crate) enum Command {
     /// Look at everything that a chat needs, and say what to do about what is wrong.
     ///
     /// Exits with 1 when something does not work.
-    Doctor,
+    Doctor(DoctorArgs),
+}
+
+impl Command {
+    /// Its name, for the log: never its arguments.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Chat(_) => "chat",
+            Self::Compare(_) => "compare",
+            Self::Model(_) => "model",
+            Self::Provider(_) => "provider",
+            Self::Key(_) => "key",
+            Self::Plugin(_) => "plugin",
+            Self::Status(_) => "status",
+            Self::Doctor(_) => "doctor",
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -141,6 +157,14 @@ pub(crate) struct ChatArgs {
     /// The message; words are joined by spaces, and `-` stands for what comes through the pipe.
     #[arg(value_name = "MESSAGE")]
     pub(crate) message: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    /// Write what is found, the status and the log to one archive that you can show to somebody:
+    /// without keys, without what you or a model said. It says what it holds.
+    #[arg(long, value_name = "FILE.zip")]
+    pub(crate) bundle: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -201,11 +225,54 @@ fn temperature(text: &str) -> Result<f64, String> {
 #[derive(Debug, Subcommand)]
 pub(crate) enum ModelCommand {
     /// Ask the providers for their models, all at once.
-    List {
-        /// Only this provider's.
-        #[arg(short, long, value_name = "PROVIDER")]
-        provider: Option<String>,
+    List(ModelFilter),
+    /// All that is known of one model, and who says so: the provider, the price book or you.
+    ///
+    /// What you know better goes into config.toml: [models."provider/model"], with
+    /// context_window, max_output, tools, images, and prices such as input_per_million = "1.25".
+    Show {
+        /// `provider/model`.
+        #[arg(value_name = "MODEL")]
+        model: String,
     },
+}
+
+/// Which models; what is unknown of a model never matches.
+#[derive(Debug, Default, Args)]
+pub(crate) struct ModelFilter {
+    /// Only this provider's.
+    #[arg(short, long, value_name = "PROVIDER")]
+    pub(crate) provider: Option<String>,
+    /// Only with these words in its name.
+    #[arg(short, long, value_name = "WORDS")]
+    pub(crate) search: Option<String>,
+    /// Only those that are known to cost nothing.
+    #[arg(long)]
+    pub(crate) free: bool,
+    /// Only those that run on a server of yours.
+    #[arg(long)]
+    pub(crate) local: bool,
+    /// Only those that are in memory now.
+    #[arg(long)]
+    pub(crate) loaded: bool,
+    /// Only those that call tools.
+    #[arg(long)]
+    pub(crate) tools: bool,
+    /// Only those that take images.
+    #[arg(long)]
+    pub(crate) images: bool,
+    /// Only those that think.
+    #[arg(long)]
+    pub(crate) thinking: bool,
+    /// Only with a context of so many tokens at least.
+    #[arg(long, value_name = "TOKENS")]
+    pub(crate) min_context: Option<u64>,
+    /// Only up to this price of a million input tokens, US dollars.
+    #[arg(long, value_name = "USD")]
+    pub(crate) max_input_price: Option<String>,
+    /// Only up to this price of a million output tokens, US dollars.
+    #[arg(long, value_name = "USD")]
+    pub(crate) max_output_price: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]

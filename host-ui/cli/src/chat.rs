@@ -5,7 +5,7 @@ use std::fs;
 use tokio::signal::ctrl_c;
 use vale_api::{
     Api, ApiError, ApiErrorKind, ChatEvent, ChatRequest, ChatStream, FinishReason, Message,
-    ModelRef, Received, UsageRow,
+    ModelRef, PriceRow, Received, UsageRow,
 };
 
 use crate::args::ChatArgs;
@@ -343,9 +343,17 @@ pub(crate) fn detour(event: &ChatEvent) -> Option<String> {
                 ""
             }
         ),
-        ChatEvent::Switched { from, to, error } => {
-            format!("{} {to} answers instead of {from}.", error.sentence)
-        }
+        ChatEvent::Switched {
+            from,
+            to,
+            error,
+            from_price,
+            to_price,
+        } => format!(
+            "{} {to} answers instead of {from}. {}",
+            error.sentence,
+            difference(from_price.as_ref(), to_price.as_ref())
+        ),
         ChatEvent::LeftOut { model, what } => {
             let rows = what.iter().map(|loss| {
                 let messages = match loss.messages {
@@ -359,6 +367,21 @@ pub(crate) fn detour(event: &ChatEvent) -> Option<String> {
         }
         _ => return None,
     })
+}
+
+/// What a switch means for the bill.
+fn difference(from: Option<&PriceRow>, to: Option<&PriceRow>) -> String {
+    match (from, to) {
+        (Some(from), Some(to)) if from.currency == to.currency => format!(
+            "Per million tokens: input {} → {}, output {} → {} {}.",
+            from.input, to.input, from.output, to.output, to.currency
+        ),
+        (_, Some(to)) => format!(
+            "It costs {} {} per million tokens of input, {} of output.",
+            to.input, to.currency, to.output
+        ),
+        (_, None) => "What it costs is not known.".to_owned(),
+    }
 }
 
 /// An end that the person should know of.

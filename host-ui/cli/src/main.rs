@@ -13,6 +13,7 @@ mod keys;
 mod lines;
 mod manage;
 mod message;
+mod models;
 mod out;
 mod plugins;
 mod repl;
@@ -25,7 +26,11 @@ use std::sync::{Mutex, PoisonError};
 
 use clap::{ColorChoice, CommandFactory as _, FromArgMatches as _};
 use tokio::signal::ctrl_c;
-use vale_api::{Api, ApiError, ApiErrorKind, Ask, Paths};
+use tracing::Instrument as _;
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use vale_api::{Api, ApiError, ApiErrorKind, Ask, Paths, log_file};
 
 use crate::args::{Cli, Command, Global};
 use crate::exit::Stop;
@@ -107,20 +112,21 @@ fn run(cli: Cli, out: Out) -> Result<(), Stop> {
 }
 
 async fn dispatch(command: Command, out: Out) -> Result<(), Stop> {
+    let span = tracing::info_span!(target: "valechat", "command", name = command.name());
     let run = async {
         match command {
             // A chat says itself what Ctrl-C stopped.
             Command::Chat(args) => Box::pin(chat::run(args, out)).await,
             Command::Compare(args) => Box::pin(compare::run(args, out)).await,
             Command::Status(args) => or_ctrl_c(status::run(args, out)).await,
-            Command::Model(command) => or_ctrl_c(manage::model(command, out)).await,
+            Command::Model(command) => or_ctrl_c(models::run(command, out)).await,
             Command::Provider(command) => or_ctrl_c(manage::provider(command, out)).await,
             Command::Key(command) => or_ctrl_c(keys::run(command, out)).await,
             Command::Plugin(command) => or_ctrl_c(plugins::run(command, out)).await,
-            Command::Doctor => or_ctrl_c(plugins::doctor(out)).await,
+            Command::Doctor(args) => or_ctrl_c(plugins::doctor(args, out)).await,
         }
     };
-    Box::pin(run).await
+    Box::pin(run.instrument(span)).await
 }
 
 /// The work's end, unless Ctrl-C comes first; the work is dropped then.
@@ -169,6 +175,9 @@ async fn close(out: &Out) {
     }
 }
 
+/// What the log file holds: what ValeChat does, and nothing of the libraries below it.
+const FILE_LOG: &str = "warn,vale_host=info,vale_api=info,vale_egress=info,valechat=info";
+
 fn start_log(global: &Global) -> Result<(), ApiError> {
     let level = global.log_level();
     let filter = tracing_subscriber::EnvFilter::try_new(level).map_err(|error| {
@@ -179,10 +188,27 @@ fn start_log(global: &Global) -> Result<(), ApiError> {
         )
     })?;
     let out = Out::new(global);
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let screen = tracing_subscriber::fmt::layer()
         .with_ansi(out.stderr_has_color())
         .with_writer(std::io::stderr)
+        .with_filter(filter);
+    // Not being able to keep a log is no reason not to chat; `doctor` looks at the folder.
+    let file = Paths::of_this_user()
+        .ok()
+        .and_then(|paths| log_file(&paths).ok());
+    let file = file.map(|file| {
+        tracing_subscriber::fmt::layer()
+            .json()
+            .with_writer(std::sync::Mutex::new(file))
+            .with_filter(tracing_subscriber::EnvFilter::new(FILE_LOG))
+    });
+    tracing_subscriber::registry()
+        .with(screen)
+        .with(file)
         .init();
+    // A crash of a part of it is told by whoever waited for that part; the rest is for the log.
+    std::panic::set_hook(Box::new(|panic| {
+        tracing::error!(target: "valechat", place = panic.location().map(ToString::to_string), "a part of ValeChat crashed");
+    }));
     Ok(())
 }

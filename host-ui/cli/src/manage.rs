@@ -1,93 +1,17 @@
-//! `model` and `provider`: what is there, and what the person adds.
+//! `provider`: what is there, and what the person adds.
 
 use std::collections::BTreeMap;
 
 use serde_json::json;
 use vale_api::{
-    Api, ApiError, ApiErrorKind, Draft, DraftRequest, KeptKey, KeyRow, KeyState, ModelRow,
-    ProviderRow,
+    Api, ApiError, ApiErrorKind, Draft, DraftRequest, KeptKey, KeyRow, KeyState, ProviderRow,
 };
 
-use crate::args::{ModelCommand, ProviderCommand};
+use crate::args::ProviderCommand;
 use crate::exit::{CANCELLED, Stop};
 use crate::out::{Out, Style};
 use crate::table::Table;
 use crate::{ask, open};
-
-pub(crate) async fn model(command: ModelCommand, out: Out) -> Result<(), Stop> {
-    let ModelCommand::List { provider } = command;
-    let api = open(&out, ask::passphrase()).await?;
-    list_models(&api, provider.as_deref(), &out).await
-}
-
-/// Lists models. Fails only when no provider could list any, so that a key that is not set yet
-/// does not spoil the others.
-pub(crate) async fn list_models(api: &Api, provider: Option<&str>, out: &Out) -> Result<(), Stop> {
-    let lists = api.models(provider).await?;
-    ask::unless_cancelled()?;
-    let worked = lists.iter().any(|list| list.error.is_none());
-    let first_error = lists.iter().find_map(|list| list.error.clone());
-    if out.json {
-        let failed = if worked { None } else { first_error };
-        match failed {
-            None => out.document(&json!({ "providers": lists }))?,
-            Some(error) => {
-                out.document(&json!({ "providers": lists, "error": error }))?;
-                return Err(Stop::Told(crate::exit::code(error.kind)));
-            }
-        }
-        return Ok(());
-    }
-    let mut table = Table::new(["MODEL", "CONTEXT", "NAME"]);
-    for row in lists.iter().flat_map(|list| &list.models) {
-        table.row([row.model.to_string(), context(row), name(row)]);
-    }
-    if worked {
-        table.print(out)?;
-    }
-    match first_error {
-        Some(error) if !worked && lists.len() == 1 => Err(error.into()),
-        first_error => {
-            for list in &lists {
-                match &list.error {
-                    // Not set up by anybody yet: worth a remark, no more.
-                    Some(error) if !list.configured && worked && is_not_set_up(error) => {
-                        out.note(&format!("{} {}", error.sentence, error.next_step));
-                    }
-                    Some(error) => out.error_words(error),
-                    None => {}
-                }
-            }
-            match first_error {
-                Some(error) if !worked => Err(Stop::Told(crate::exit::code(error.kind))),
-                _ => Ok(()),
-            }
-        }
-    }
-}
-
-fn is_not_set_up(error: &ApiError) -> bool {
-    matches!(error.kind, ApiErrorKind::Key | ApiErrorKind::Settings)
-}
-
-fn context(row: &ModelRow) -> String {
-    row.context_window
-        .map_or_else(|| "?".to_owned(), |tokens| tokens.to_string())
-}
-
-fn name(row: &ModelRow) -> String {
-    let mut words = row.name.clone().unwrap_or_default();
-    let remarks = [
-        (row.loaded == Some(true)).then(|| "in memory".to_owned()),
-        row.deprecated_on
-            .as_ref()
-            .map(|date| format!("ends {date}")),
-    ];
-    for remark in remarks.into_iter().flatten() {
-        words.push_str(&format!(" ({remark})"));
-    }
-    words.trim().to_owned()
-}
 
 pub(crate) async fn provider(command: ProviderCommand, out: Out) -> Result<(), Stop> {
     match command {

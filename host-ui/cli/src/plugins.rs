@@ -5,7 +5,7 @@ use vale_api::{
     Api, ApiError, ApiErrorKind, Check, CheckStatus, Paths, PluginCard, doctor as look,
 };
 
-use crate::args::PluginCommand;
+use crate::args::{DoctorArgs, PluginCommand};
 use crate::exit::Stop;
 use crate::manage::status_style;
 use crate::open;
@@ -115,26 +115,42 @@ fn draw(card: &PluginCard, out: &Out) -> Result<(), Stop> {
     Ok(())
 }
 
-pub(crate) async fn doctor(out: Out) -> Result<(), Stop> {
+pub(crate) async fn doctor(args: DoctorArgs, out: Out) -> Result<(), Stop> {
     let paths = Paths::of_this_user().map_err(ApiError::from)?;
     let mut written = Ok(());
-    let checks = look(paths, |check| {
+    let checks = look(paths.clone(), |check| {
         if !out.json && written.is_ok() {
             written = draw_check(check, &out);
         }
     })
     .await;
     written?;
+    let bundle = match &args.bundle {
+        Some(path) => Some(vale_api::bundle(&paths, path, &checks).await?),
+        None => None,
+    };
     let failed = checks
         .iter()
         .filter(|check| check.status == CheckStatus::Fail)
         .count();
     if out.json {
-        out.document(&json!({ "ok": failed == 0, "checks": checks }))?;
+        out.document(&json!({ "ok": failed == 0, "checks": checks, "bundle": bundle }))?;
     } else if failed == 0 {
         out.line("Everything that a chat needs works.")?;
     } else {
         out.line(&format!("{failed} of {} checks failed.", checks.len()))?;
+    }
+    if let Some(bundle) = bundle.filter(|_| !out.json) {
+        out.line(&format!(
+            "{} holds, without keys and without conversations:",
+            bundle.path.display()
+        ))?;
+        for file in &bundle.files {
+            out.line(&format!(
+                "  {} ({} bytes): {}",
+                file.name, file.bytes, file.what
+            ))?;
+        }
     }
     if failed == 0 {
         Ok(())

@@ -7,10 +7,11 @@ use rustyline::history::MemHistory;
 use rustyline::{Config, Editor};
 use vale_api::{ApiError, ApiErrorKind, Message, ModelRef};
 
+use crate::args::ModelFilter;
 use crate::chat::Session;
 use crate::exit::Stop;
 use crate::out::Out;
-use crate::{ask, manage, message, or_ctrl_c};
+use crate::{ask, message, models, or_ctrl_c};
 
 const HELP: &str = "\
 /model [NAME]  show or change the model (provider/model, or a provider)
@@ -101,7 +102,7 @@ pub(crate) async fn run(
                 }
             }
             Line::Models => {
-                let listed = manage::list_models(&session.api, None, &out);
+                let listed = models::list(&session.api, ModelFilter::default(), &out);
                 or_ctrl_c(listed).await.or_else(|stop| go_on(stop, &out))?;
             }
             Line::Unknown(command) => {

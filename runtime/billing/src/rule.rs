@@ -126,8 +126,7 @@ fn compact_date(text: &str) -> Option<(&str, &str, &str)> {
         let digits = part.bytes().all(|byte| byte.is_ascii_digit());
         digits.then(|| part.parse().ok()).flatten()
     };
-    let is_date =
-        crate::moment::Day::new(number(year)?, number(month)?, number(day)?).is_some();
+    let is_date = crate::moment::Day::new(number(year)?, number(month)?, number(day)?).is_some();
     (ends && is_date && year.starts_with("20")).then_some((year, month, day))
 }
 
@@ -148,7 +147,11 @@ mod tests {
             (r#"{"contains":"T-"}"#, "gpt-x", "gptx"),
             (r#"{"regex":"^(?!.*-tts(?:$|-))"}"#, "gpt-x", "gpt-tts"),
             (r#"{"or":[{"equals":"a"},{"equals":"b"}]}"#, "b", "c"),
-            (r#"{"and":[{"starts_with":"a"},{"ends_with":"b"}]}"#, "a-b", "a-c"),
+            (
+                r#"{"and":[{"starts_with":"a"},{"ends_with":"b"}]}"#,
+                "a-b",
+                "a-c",
+            ),
         ] {
             let rule = rule(json);
             assert!(rule.matches(yes), "{json}");

@@ -73,11 +73,12 @@ pub(crate) async fn exchange(
             .round_trip(&attempt, headers, deadline)
             .await
             .map_err(|error| after_hop(error, hop))?;
-        tracing::debug!(
-            plugin = shared.plugin, method = %attempt.method, origin = %granted.origin,
-            status = answer.status, hop, "answered"
-        );
         call.scan_headers(&answer.headers)?;
+        tracing::info!(
+            plugin = shared.plugin, method = %attempt.method, origin = %granted.origin,
+            status = answer.status, hop, upstream_request_id = request_id(&answer.headers),
+            "answered"
+        );
         let next = redirect::next_hop(
             answer.status,
             &answer.headers,
@@ -115,6 +116,13 @@ pub(crate) async fn exchange(
         (attempt.method, attempt.url, granted) = (next.method, next.url, target);
     }
     Err(redirect::too_many())
+}
+
+/// The upstream's id of the request, under the names that providers give it: what their support
+/// asks for.
+fn request_id(headers: &HeaderMap) -> Option<&str> {
+    let mut names = ["x-request-id", "request-id", "x-generation-id"].iter();
+    names.find_map(|name| headers.get(*name)?.to_str().ok())
 }
 
 /// Once one hop was answered, the upstream has seen the request.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use vale_billing::catalogue::{Capability, Override};
 use vale_policy::PolicyConfig;
 use vale_types::{
     Capabilities, Failure, Fault, FaultClass, Model, ModelRef, ProviderId, ProviderInfo, Request,
@@ -32,6 +33,8 @@ struct Inner {
     fallback: RwLock<Fallback>,
     /// What models are known to do, from the last listing of each provider.
     known: Mutex<BTreeMap<ModelRef, Capabilities>>,
+    /// What the person says of models.
+    models: RwLock<BTreeMap<ModelRef, Override>>,
     closing: AtomicBool,
     cancel: CancellationToken,
     active: watch::Sender<usize>,
@@ -56,6 +59,7 @@ impl Core {
             providers: RwLock::default(),
             fallback: RwLock::new(fallback),
             known: Mutex::default(),
+            models: RwLock::default(),
             closing: AtomicBool::new(false),
             cancel: CancellationToken::new(),
             active: watch::Sender::new(0),
@@ -118,6 +122,30 @@ impl Core {
             .fallback
             .write()
             .unwrap_or_else(PoisonError::into_inner) = fallback;
+    }
+
+    /// What the person says of models, from now on.
+    pub fn set_models(&self, models: BTreeMap<ModelRef, Override>) {
+        *self
+            .0
+            .models
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = models;
+    }
+
+    /// Whether a model can do something; none = nobody says.
+    fn can(&self, model: &ModelRef, capability: Capability) -> Option<bool> {
+        let said = {
+            let models = self.0.models.read();
+            let models = models.unwrap_or_else(PoisonError::into_inner);
+            models
+                .get(model)
+                .and_then(|said| said.capability(capability))
+        };
+        said.or_else(|| {
+            let known = self.0.known.lock().unwrap_or_else(PoisonError::into_inner);
+            known.get(model).map(|reported| capability.of(reported))
+        })
     }
 
     /// The supervision tree.
@@ -252,14 +280,10 @@ impl Core {
     pub(crate) fn convert(&self, request: &mut Request, target: &ModelRef) -> Vec<Loss> {
         let maker = |id: &ProviderId| self.find(id).map(|found| found.maker);
         let own = maker(&target.provider);
-        let can = {
-            let known = self.0.known.lock().unwrap_or_else(PoisonError::into_inner);
-            known.get(target).copied()
-        };
         let same = |origin: &ModelRef| {
             origin.provider == target.provider || (own.is_some() && maker(&origin.provider) == own)
         };
-        convert(request, &same, can.as_ref())
+        convert(request, &same, &|capability| self.can(target, capability))
     }
 
     pub(crate) fn cancelled(&self) -> WaitForCancellationFutureOwned {

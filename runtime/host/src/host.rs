@@ -163,6 +163,7 @@ impl Host {
         }
         *running = wanted;
         inner.core.set_fallback(settings.fallback.clone());
+        inner.core.set_models(settings.models.clone());
     }
 
     /// Reads `config.toml` again. Providers, policies, fallback lists and what is known of models

@@ -40,6 +40,7 @@ pub use supervise::{
     RESTART_WAIT, Restart, Stage, Tree, Vitals, VitalsSource,
 };
 pub use turn::{AttemptNote, AttemptRecord, Loss, RetryNote, SwitchNote, Turn, TurnStep};
+pub use vale_billing::catalogue::Override;
 pub use vale_egress::DownloadError;
 pub use vale_plugins::{
     Entry, EntryError, Grant, HostClass, Installed, Manifest, Origin, PermissionCard,

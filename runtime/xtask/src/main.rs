@@ -17,6 +17,7 @@ mod infer;
 mod machine;
 mod model;
 mod peers;
+mod prices;
 mod process;
 mod run;
 mod steps;
@@ -115,6 +116,10 @@ fn dispatch(args: &[OsString]) -> Result<ExitCode> {
         "test" => {
             let options = test::parse(rest)?;
             return test::test(&Workspace::find()?, &options);
+        }
+        "prices" => {
+            no_arguments(&chore, rest)?;
+            prices::refresh(&Workspace::find()?)?;
         }
         "plugins" => {
             let test_guests = flag(&chore, rest, "--test-guests")?;

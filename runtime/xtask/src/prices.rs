@@ -4,7 +4,7 @@
 //! tree and never run, so that neither its dependencies nor its code are needed. Prices stay the decimal text
 //! that the source has; no number passes through a float. What is kept of it: [`PROVIDER_KEYS`], [`MODEL_KEYS`].
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -15,25 +15,11 @@ use crate::workspace::Workspace;
 use crate::{fetch, files, process, say};
 
 const PACKAGE: &str = "genai-prices";
-/// What of a provider is used: how it is recognised and what it offers.
-const PROVIDER_KEYS: [&str; 6] = [
-    "id",
-    "name",
-    "api_pattern",
-    "provider_match",
-    "model_match",
-    "fallback_model_providers",
-];
+/// What of a provider is used: how it is recognised; and its models.
+const PROVIDER_KEYS: &str =
+    "api_pattern fallback_model_providers id model_match name provider_match";
 /// What of a model is used: all but the prose.
-const MODEL_KEYS: [&str; 7] = [
-    "id",
-    "match",
-    "name",
-    "context_window",
-    "deprecated",
-    "prices",
-    "price_variants",
-];
+const MODEL_KEYS: &str = "context_window deprecated id match name price_variants prices";
 /// Reads the wheel's data as a syntax tree and prints it as JSON; refuses whatever is no literal.
 const CONVERT: &str = include_str!("../../billing/data/convert.py");
 
@@ -144,10 +130,10 @@ fn slim(providers: &Value) -> Result<Value> {
             let models = list(provider, "models")
                 .map(|model| {
                     check_model(model).with_context(|| format!("a model of {id}"))?;
-                    Ok(pick(model, &MODEL_KEYS))
+                    Ok(pick(model, MODEL_KEYS))
                 })
                 .collect::<Result<Vec<_>>>()?;
-            let mut kept = pick(provider, &PROVIDER_KEYS);
+            let mut kept = pick(provider, PROVIDER_KEYS);
             if let Some(kept) = kept.as_object_mut() {
                 kept.insert("models".to_owned(), Value::Array(models));
             }
@@ -157,11 +143,10 @@ fn slim(providers: &Value) -> Result<Value> {
     Ok(Value::Array(providers))
 }
 
-/// The chosen fields, in the order of their names.
-fn pick(value: &Value, keys: &[&str]) -> Value {
-    let keys: BTreeSet<_> = keys.iter().copied().collect();
+/// The chosen fields, in the order of their names, which the keys have.
+fn pick(value: &Value, keys: &str) -> Value {
     let fields = keys
-        .into_iter()
+        .split_whitespace()
         .filter_map(|key| Some((key.to_owned(), value.get(key)?.clone())));
     Value::Object(Map::from_iter(fields))
 }
@@ -215,7 +200,7 @@ fn render(version: &str, fetched: &str, providers: &Value) -> Result<String> {
     );
     for (index, provider) in providers.as_array().into_iter().flatten().enumerate() {
         out.push_str(if index == 0 { "\n" } else { ",\n" });
-        let head = serde_json::to_string(&pick(provider, &PROVIDER_KEYS))?;
+        let head = serde_json::to_string(&pick(provider, PROVIDER_KEYS))?;
         out.push_str(head.strip_suffix('}').unwrap_or(&head));
         out.push_str(",\"models\":[");
         for (index, model) in list(provider, "models").enumerate() {
@@ -275,39 +260,33 @@ fn check_plausible(old: &Prices, new: &Prices) -> Result<()> {
 
 /// What a person reads before they commit the new data.
 fn summary(old: &Value, new: &Value) -> String {
-    let (names_old, names_new) = (prices(old), prices(new));
+    let (before, after) = (by_name(old), by_name(new));
+    let not_in = |one: &Models<'_>, other: &Models<'_>| -> Vec<String> {
+        let names = one.keys().filter(|name| !other.contains_key(*name));
+        names.cloned().collect()
+    };
+    let changed = after.iter().filter(|(name, prices)| {
+        let old = before.get(*name);
+        old.is_some_and(|old| old != *prices)
+    });
     let mut out = String::new();
     for (sign, models) in [
-        ("+", names_new.models.difference(&names_old.models)),
-        ("-", names_old.models.difference(&names_new.models)),
+        ("+ new", not_in(&after, &before)),
+        ("- gone", not_in(&before, &after)),
+        ("~ changed", changed.map(|(name, _)| name.clone()).collect()),
     ] {
-        let models: Vec<_> = models.map(String::as_str).collect();
         for name in models.iter().take(40) {
             out.push_str(&format!("{sign} {name}\n"));
         }
-        if models.len() > 40 {
-            out.push_str(&format!("{sign} and {} more\n", models.len() - 40));
-        }
+        out.push_str(&format!("{sign}: {} models\n", models.len()));
     }
-    let (before, after) = (by_name(old), by_name(new));
-    let changed: Vec<_> = after
-        .iter()
-        .filter(|(name, price)| before.get(*name).is_some_and(|old| old != *price))
-        .collect();
-    for (name, _) in changed.iter().take(40) {
-        out.push_str(&format!("~ {name}\n"));
-    }
-    out.push_str(&format!(
-        "{} models, {} prices; {} models changed price\n",
-        names_new.models.len(),
-        names_new.prices.len(),
-        changed.len()
-    ));
     out
 }
 
-fn by_name(providers: &Value) -> std::collections::BTreeMap<String, [Option<&Value>; 2]> {
-    let mut all = std::collections::BTreeMap::new();
+type Models<'a> = BTreeMap<String, [Option<&'a Value>; 2]>;
+
+fn by_name(providers: &Value) -> Models<'_> {
+    let mut all = Models::new();
     for provider in providers.as_array().into_iter().flatten() {
         let id = text(provider, "id").unwrap_or_default();
         for model in list(provider, "models") {
@@ -334,12 +313,15 @@ fn readme(version: &str, fetched: &str, source: &str, data: &str) -> String {
          | sha256 of `genai-prices.json` | `{data}` |\n\n\
          `genai-prices.json` holds every provider, every model and every price of the source, one model a line.\n\
          Left out is what the price book does not use: descriptions, comments, links, and the rules that find\n\
-         usage in answers. Kept of a provider: {}. Kept of a model: {}.\n\
+         usage in answers. Kept:\n\n\
+         - of a provider: `{}`, `models`\n\
+         - of a model: `{}`\n\n\
          Prices are the source's own decimal text; times are UTC.\n\n\
          To refresh: `cargo xtask prices`. It needs Python with pip and the network, reads the data without running\n\
-         it, refuses data that lost half of the models or a twentieth of the prices, and prints what changed.\n",
-        PROVIDER_KEYS.map(|key| format!("`{key}`")).join(", "),
-        MODEL_KEYS.map(|key| format!("`{key}`")).join(", "),
+         it, refuses data that lost half of the models or a twentieth of the prices, and prints what changed.\n\
+         Then renew `../tests/fixtures/oracle.json`: it holds answers of the library of the same version.\n",
+        PROVIDER_KEYS.replace(' ', "`, `"),
+        MODEL_KEYS.replace(' ', "`, `"),
     )
 }
 
@@ -402,10 +384,13 @@ mod tests {
     fn the_summary_names_what_came_went_and_changed() {
         let said = summary(&providers(2, "1"), &providers(3, "1"));
         assert!(
-            said.contains("+ p/m2") && said.contains("0 models changed"),
+            said.contains("+ new p/m2") && said.contains("changed: 0"),
             "{said}"
         );
         let said = summary(&providers(2, "1"), &providers(1, "2"));
-        assert!(said.contains("- p/m1") && said.contains("~ p/m0"), "{said}");
+        assert!(
+            said.contains("- gone p/m1") && said.contains("~ changed p/m0"),
+            "{said}"
+        );
     }
 }

@@ -55,8 +55,9 @@ impl Bench {
     pub(crate) fn new(providers: &[(&str, &str, &str, &str)]) -> Self {
         let home = tempfile::tempdir().unwrap();
         let mut paths = Paths::under(home.path());
-        let plugins = std::env::var_os("VALECHAT_PLUGINS")
-            .expect("VALECHAT_PLUGINS is not set: run this through `cargo xtask test`");
+        let plugins = std::env::var_os("VALECHAT_PLUGINS").unwrap_or_else(|| {
+            panic!("VALECHAT_PLUGINS is not set: run this through `cargo xtask test`")
+        });
         paths.plugins = vec![plugins.into()];
         paths.built_in_plugins = 1;
         let mut config = "[keys]\nstore = \"file\"\n[policy.retry]\nmax_retries = 0\n[policy.breaker]\nconsecutive_failures = 1000\nfailure_ratio = 1.0\nmin_calls = 1000\nmax_rate_limit_pause_s = 0.001\n".to_owned();

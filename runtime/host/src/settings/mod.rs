@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use url::Url;
+use vale_billing::catalogue::Override;
 use vale_plugins::Grant;
 use vale_policy::PolicyConfig;
 use vale_secrets::EnvStore;
@@ -38,6 +39,8 @@ pub struct Settings {
     pub policy: PolicyConfig,
     /// Who answers when somebody cannot.
     pub fallback: Fallback,
+    /// What the person knows of models: limits, prices, abilities.
+    pub models: BTreeMap<ModelRef, Override>,
     /// Configured providers by id.
     pub providers: BTreeMap<ProviderId, ProviderSettings>,
 }

@@ -4,7 +4,8 @@
 //! every provider. What one provider sealed (signatures, encrypted thinking) means nothing to
 //! another, and some of them refuse a request that holds a foreign seal.
 
-use vale_types::{Capabilities, Message, ModelRef, Part, Request, ResultPart};
+use vale_billing::catalogue::Capability;
+use vale_types::{Message, ModelRef, Part, Request, ResultPart};
 
 use super::step::Loss;
 
@@ -12,12 +13,12 @@ use super::step::Loss;
 pub(crate) type SameMaker<'a> = &'a dyn Fn(&ModelRef) -> bool;
 
 /// Rewrites a request for its target; says what it could not keep. `same_maker` tells whether an
-/// answer's origin seals its thinking as the target does. `can`: what the target is known to do;
-/// none = unknown, and then everything is sent.
+/// answer's origin seals its thinking as the target does. `can`: whether the target can do
+/// something; none = unknown, and then it is sent.
 pub(crate) fn convert(
     request: &mut Request,
     same_maker: SameMaker<'_>,
-    can: Option<&Capabilities>,
+    can: &dyn Fn(Capability) -> Option<bool>,
 ) -> Vec<Loss> {
     let mut count = Count::default();
     for message in &mut request.messages {
@@ -25,8 +26,8 @@ pub(crate) fn convert(
             .origin
             .as_ref()
             .is_some_and(|origin| !same_maker(origin));
-        let no_images = can.is_some_and(|can| !can.images_in);
-        let no_files = can.is_some_and(|can| !can.files_in);
+        let no_images = can(Capability::ImagesIn) == Some(false);
+        let no_files = can(Capability::FilesIn) == Some(false);
         one(message, foreign, no_images, no_files, &mut count);
     }
     // Nothing is left of an answer that was all sealed thinking.
@@ -189,14 +190,14 @@ mod tests {
     #[test]
     fn to_its_own_maker_a_conversation_goes_as_it_is() {
         let mut request = conversation();
-        assert_eq!(convert(&mut request, &|_| true, None), Vec::new());
+        assert_eq!(convert(&mut request, &|_| true, &|_| None), Vec::new());
         assert_eq!(request, conversation());
     }
 
     #[test]
     fn to_another_maker_everything_goes_but_seals_and_that_is_said() {
         let mut request = conversation();
-        let losses = convert(&mut request, &|_| false, None);
+        let losses = convert(&mut request, &|_| false, &|_| None);
         let told: Vec<_> = losses
             .iter()
             .map(|loss| (loss.what.as_str(), loss.messages))
@@ -224,8 +225,7 @@ mod tests {
     #[test]
     fn a_model_known_to_be_blind_is_told_that_there_was_an_image() {
         let mut request = conversation();
-        let can = Capabilities::default();
-        let losses = convert(&mut request, &|_| true, Some(&can));
+        let losses = convert(&mut request, &|_| true, &|_| Some(false));
         assert_eq!((losses[0].what.as_str(), losses[0].messages), ("image", 2));
         assert!(
             matches!(&request.messages[0].parts[1], Part::Text(text) if text.contains("image"))
