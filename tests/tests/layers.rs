@@ -71,7 +71,7 @@ fn each_engine_is_named_by_one_crate_only() {
         (&["sled"], &["vale-store"]),
         (&["tantivy"], &["vale-search"]),
         (&["rmcp"], &["vale-mcp"]),
-        (&["actix"], &["vale-host"]),
+        (&["actix"], &["vale-host", "vale-tests"]),
         (&["keyring", "keyring-core"], &["vale-secrets"]),
     ];
     for package in packages() {

@@ -55,7 +55,7 @@ pub(crate) fn body(context: &Context, request: &Request) -> Result<Json, Error> 
         body.set("prompt_cache_key", key.as_str());
     }
     if let Some(options) = &request.options_json {
-        merge(&mut body, options, RESERVED)?;
+        merge(&mut body, options, RESERVED, &["stream_options"])?;
     }
     Ok(body)
 }
@@ -148,7 +148,14 @@ fn format(body: &mut Json, format: &OutputFormat) -> Result<(), Error> {
 }
 
 /// The person's own options win over what this plugin sets, but for the request itself.
-pub(crate) fn merge(body: &mut Json, options: &str, reserved: &[&str]) -> Result<(), Error> {
+/// The members named in `nested` are merged one level deep: one more wish in them
+/// (`include_obfuscation`, `verbosity`) must not lose what is asked for beside it.
+pub(crate) fn merge(
+    body: &mut Json,
+    options: &str,
+    reserved: &[&str],
+    nested: &[&str],
+) -> Result<(), Error> {
     let options = Value::parse(options.as_bytes()).filter(Value::is_object);
     let options = options.ok_or_else(|| invalid("options", "are not a JSON object"))?;
     for (name, value) in options.members() {
@@ -156,18 +163,33 @@ pub(crate) fn merge(body: &mut Json, options: &str, reserved: &[&str]) -> Result
         if reserved.contains(&name.as_ref()) {
             return Err(invalid(&name, "cannot be set through options"));
         }
-        if name == "stream_options" && value.is_object() {
-            // Else asking for, say, `include_obfuscation` would lose the token counts.
-            let mut merged = Json::object().with("include_usage", true);
-            for (key, value) in value.members() {
-                merged.set(&String::from_utf8_lossy(key), value);
+        let old = nested.contains(&name.as_ref()).then(|| member(body, &name));
+        let value = match (old.flatten(), value) {
+            (Some(mut old @ Json::Object(_)), Value::Object(members, _)) => {
+                for (key, value) in members {
+                    old.set(&String::from_utf8_lossy(key), value);
+                }
+                old
             }
-            body.set(&name, merged);
-        } else {
-            body.set(&name, value);
-        }
+            (Some(Json::Array(mut old)), Value::Array(items, _)) => {
+                old.extend(items.iter().map(Json::from));
+                old.into()
+            }
+            (_, value) => value.into(),
+        };
+        body.set(&name, value);
     }
     Ok(())
+}
+
+fn member(body: &Json, name: &str) -> Option<Json> {
+    match body {
+        Json::Object(members) => {
+            let found = members.iter().find(|(key, _)| key == name);
+            found.map(|(_, value)| value.clone())
+        }
+        _ => None,
+    }
 }
 
 pub(crate) fn unsupported(what: &str, word: &str) -> Error {

@@ -79,6 +79,12 @@ impl Reasoning {
     }
 }
 
+/// Whether sealed reasoning goes back on the Responses wire: unless the person forbids it, since
+/// the model works without it, only worse.
+pub(crate) fn echoes_sealed(context: &Context) -> bool {
+    context.text("send_reasoning").as_deref() != Some("never")
+}
+
 /// The name of the output limit. OpenAI's newer models refuse `max_tokens`; older servers do not
 /// know the other.
 pub(crate) fn max_tokens_field(context: &Context) -> &'static str {
@@ -105,6 +111,11 @@ pub(crate) fn with_account(context: &Context, mut request: HttpRequest) -> HttpR
         if let Some(value) = context.text(setting) {
             request = request.header(header, value);
         }
+    }
+    // Names the program on the account's activity page there. No `HTTP-Referer`: that is the
+    // address of a web site, and this program has none.
+    if Server::of(context) == Server::OpenRouter {
+        request = request.header("x-title", "ValeChat");
     }
     request
 }

@@ -141,10 +141,12 @@ fn every_whole_answer_is_mapped() {
 #[test]
 fn an_error_status_with_a_stream_and_a_done_after_it_says_why() {
     // LiteLLM: HTTP 500, an error as a frame, then [DONE].
-    let refused = replay("litellm.openai-responses.gpt-mock").whole();
-    assert!(refused.terminal.is_ok() || refused.text().is_empty());
-    let failed = replay("litellm.openai-responses.err-429").whole();
-    assert_eq!(failed.terminal.unwrap_err().http_status, Some(500));
+    for name in ["gpt-mock", "claude-mock", "err-429"] {
+        let failed = replay(&format!("litellm.openai-responses.{name}")).whole();
+        let error = failed.terminal.unwrap_err();
+        assert_eq!(error.http_status, Some(500), "{name}");
+        assert_eq!(error.message, "Error processing stream start", "{name}");
+    }
     let invalid = replay("llama-server.openai-responses.err-400")
         .whole()
         .terminal

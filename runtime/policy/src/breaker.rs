@@ -209,9 +209,17 @@ pub struct Breaker {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Closed,
-    Open { until: Instant },
-    Paused { until: Instant },
-    HalfOpen { probing: bool },
+    Open {
+        until: Instant,
+    },
+    Paused {
+        until: Instant,
+    },
+    HalfOpen {
+        probing: bool,
+        /// It comes from a pause that the server asked for, and not from failures.
+        from_pause: bool,
+    },
 }
 
 /// Calls that the window remembers at most; the ratio needs no more.
@@ -246,17 +254,27 @@ impl Breaker {
                 until: Some(until),
                 why: RefusalReason::RateLimited,
             }),
-            Phase::HalfOpen { probing: true } => Err(Refusal {
+            Phase::HalfOpen { probing: true, .. } => Err(Refusal {
                 until: None,
                 why: RefusalReason::ProbeInFlight,
             }),
             Phase::Closed => Ok(self.permit(false)),
             Phase::Open { .. } | Phase::Paused { .. } => {
-                self.enter(Phase::HalfOpen { probing: true });
+                let from_pause = matches!(self.phase, Phase::Paused { .. });
+                self.enter(Phase::HalfOpen {
+                    probing: true,
+                    from_pause,
+                });
                 Ok(self.permit(true))
             }
-            Phase::HalfOpen { probing: false } => {
-                self.phase = Phase::HalfOpen { probing: true };
+            Phase::HalfOpen {
+                probing: false,
+                from_pause,
+            } => {
+                self.phase = Phase::HalfOpen {
+                    probing: true,
+                    from_pause,
+                };
                 Ok(self.permit(true))
             }
         }
@@ -281,8 +299,11 @@ impl Breaker {
             return;
         }
         match (outcome, self.phase) {
-            (Outcome::Neutral, Phase::HalfOpen { .. }) => {
-                self.phase = Phase::HalfOpen { probing: false };
+            (Outcome::Neutral, Phase::HalfOpen { from_pause, .. }) => {
+                self.phase = Phase::HalfOpen {
+                    probing: false,
+                    from_pause,
+                };
             }
             (Outcome::Neutral, _) => {}
             (Outcome::Success, phase) => {
@@ -299,8 +320,18 @@ impl Breaker {
             (Outcome::Failure, phase) => {
                 self.consecutive = self.consecutive.saturating_add(1);
                 self.remember(now, true);
-                if phase != Phase::Closed || self.is_too_much() {
+                let from_pause = matches!(
+                    phase,
+                    Phase::HalfOpen {
+                        from_pause: true,
+                        ..
+                    }
+                );
+                if self.is_too_much() || (phase != Phase::Closed && !from_pause) {
                     self.open(now);
+                } else if from_pause {
+                    // The pause is over, and one failure is no illness yet.
+                    self.enter(Phase::Closed);
                 }
             }
         }
@@ -361,7 +392,7 @@ impl Breaker {
             Phase::Paused { until } if now < until => (State::RateLimited, Some(until), false),
             // Over, and nobody has come yet.
             Phase::Open { .. } | Phase::Paused { .. } => (State::HalfOpen, None, false),
-            Phase::HalfOpen { probing } => (State::HalfOpen, None, probing),
+            Phase::HalfOpen { probing, .. } => (State::HalfOpen, None, probing),
         };
         Snapshot {
             state,

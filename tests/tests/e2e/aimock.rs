@@ -7,14 +7,14 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use crate::support::{Profile, needed};
 
 /// The mock's process; ends with this value.
-struct Mock {
+pub(crate) struct Mock {
     child: Child,
     _life_line: ChildStdin,
     base_url: String,
 }
 
 impl Mock {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fixtures/aimock/serve.mjs");
         let mut child = Command::new(needed("VALECHAT_NODE"))
             .arg(script)
@@ -34,6 +34,13 @@ impl Mock {
             _life_line: life_line,
             base_url: format!("{}/v1", line.trim()),
         }
+    }
+}
+
+impl Mock {
+    /// Its address without a path.
+    pub(crate) fn root(&self) -> &str {
+        self.base_url.trim_end_matches("/v1")
     }
 }
 

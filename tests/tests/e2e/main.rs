@@ -14,3 +14,4 @@ mod faults;
 mod life;
 mod local;
 mod support;
+mod switching;

@@ -1,17 +1,22 @@
 //! The conversation as this wire has it: a list of items.
 
 use vale_sdk::json::Json;
-use vale_sdk::{Error, Media, Message, Part, ResultPart, Role, Thinking, ToolCall, ToolResult};
+use vale_sdk::{
+    Context, Error, Media, Message, Part, ResultPart, Role, Thinking, ToolCall, ToolResult,
+};
+
+use crate::settings;
 
 /// The `input` array.
 ///
 /// # Errors
 /// `unsupported` for a part that this wire cannot carry.
-pub(crate) fn all(messages: &[Message]) -> Result<Vec<Json>, Error> {
+pub(crate) fn all(context: &Context, messages: &[Message]) -> Result<Vec<Json>, Error> {
+    let echoes = settings::echoes_sealed(context);
     let mut items = Vec::new();
     for message in messages {
         match message.role {
-            Role::Assistant => said(&message.parts, &mut items)?,
+            Role::Assistant => said(&message.parts, echoes, &mut items)?,
             ref role => asked(role, &message.parts, &mut items)?,
         }
     }
@@ -43,7 +48,7 @@ fn asked(role: &Role, parts: &[Part], items: &mut Vec<Json>) -> Result<(), Error
 
 /// What the model said, in the order in which it said it: reasoning must come right before what it
 /// led to.
-fn said(parts: &[Part], items: &mut Vec<Json>) -> Result<(), Error> {
+fn said(parts: &[Part], echoes: bool, items: &mut Vec<Json>) -> Result<(), Error> {
     for part in parts {
         match part {
             Part::Text(text) if text.is_empty() => {}
@@ -55,6 +60,7 @@ fn said(parts: &[Part], items: &mut Vec<Json>) -> Result<(), Error> {
                 items.push(message("assistant", vec![content]));
             }
             Part::ToolCall(call) => items.push(function_call(call)),
+            Part::Thinking(_) | Part::RedactedThinking(_) if !echoes => {}
             // Without its seal the API does not take it, and the model can do without.
             Part::Thinking(thinking) => items.extend(reasoning(thinking)),
             Part::RedactedThinking(data) => items.push(

@@ -1,14 +1,15 @@
-//! From this wire's events to the contract's. Items are known by their id: some servers leave out
-//! every number.
+//! From this wire's events to the contract's.
 
 use vale_sdk::json::Value;
 use vale_sdk::text::TextJoiner;
 use vale_sdk::usage::UsageTracker;
 use vale_sdk::{
-    CallDelta, CallEnd, CallStart, Error, ErrorKind, Event, EventMapper, Finish, FinishReason,
-    Flow, Frame, Started, ThinkingEnd, errors,
+    Error, Event, EventMapper, Extra, Finish, FinishReason, Flow, Frame, Started, ThinkingEnd,
+    errors,
 };
 
+use super::failure;
+use super::outputs::{Kind, Outputs};
 use super::usage;
 
 /// Reads one answer.
@@ -17,34 +18,15 @@ pub(crate) struct ResponsesMapper {
     started: bool,
     response_id: Option<String>,
     model: Option<String>,
-    items: Vec<Item>,
-    calls: u32,
+    outputs: Outputs,
     text: TextJoiner,
     thinking: TextJoiner,
     is_thinking: bool,
     refused: bool,
     usage: UsageTracker,
+    timings: Option<String>,
     /// How it ended, once that was told.
     ended: Option<FinishReason>,
-}
-
-/// An output item that has begun.
-#[derive(Debug)]
-struct Item {
-    /// Its id, or its number in words where it has none.
-    key: String,
-    kind: Kind,
-    /// Something of it has come in pieces.
-    has_pieces: bool,
-    is_done: bool,
-}
-
-#[derive(Debug)]
-enum Kind {
-    Message,
-    Reasoning,
-    Call { index: u32, joiner: TextJoiner },
-    Other,
 }
 
 impl ResponsesMapper {
@@ -63,51 +45,89 @@ impl ResponsesMapper {
             }
             b"response.output_item.added" => {
                 if let Some(item) = event.get("item") {
-                    self.open(key(event, item), item, out);
+                    self.open(event, item, out);
                 }
             }
             b"response.output_text.delta" => {
                 if let Some(piece) = text("delta") {
-                    self.piece_of(event);
-                    self.say(piece, out);
+                    let at = self.outputs.at(Kind::Message, event, &Value::Null);
+                    self.say(at, piece, out);
                 }
             }
             b"response.refusal.delta" => {
                 if let Some(piece) = text("delta") {
                     self.refused = true;
-                    self.piece_of(event);
-                    self.say(piece, out);
+                    let at = self.outputs.at(Kind::Message, event, &Value::Null);
+                    self.say(at, piece, out);
                 }
             }
-            b"response.reasoning_summary_part.added" => self.part_of_thinking(event, out),
+            b"response.reasoning_summary_part.added" => {
+                let at = self.outputs.at(Kind::Reasoning, event, &Value::Null);
+                self.paragraph(at, out);
+            }
             b"response.reasoning_summary_text.delta" | b"response.reasoning_text.delta" => {
                 if let Some(piece) = text("delta") {
-                    self.piece_of(event);
-                    self.think(piece, out);
+                    let at = self.outputs.at(Kind::Reasoning, event, &Value::Null);
+                    self.think(at, piece, out);
                 }
             }
             b"response.function_call_arguments.delta" => {
                 if let Some(piece) = text("delta") {
-                    self.arguments(event, piece, out);
+                    let at = self.outputs.at(Kind::Call, event, &Value::Null);
+                    if let Some(item) = self.outputs.get(at) {
+                        item.call.piece(piece, out);
+                    }
+                }
+            }
+            b"response.function_call_arguments.done" => {
+                let at = self.outputs.at(Kind::Call, event, &Value::Null);
+                // OpenAI names the function here too.
+                self.outputs.call(at, event, out);
+                if let (Some(item), Some(whole)) = (
+                    self.outputs.get(at),
+                    event.get("arguments").and_then(Value::text),
+                ) {
+                    item.call.whole(&whole, out);
+                }
+            }
+            b"response.output_text.done" | b"response.refusal.done" => {
+                let at = self.outputs.at(Kind::Message, event, &Value::Null);
+                let unsent = self
+                    .outputs
+                    .get(at)
+                    .is_some_and(|item| item.sent.is_empty());
+                self.refused |= text("refusal").is_some();
+                if let (true, Some(whole)) = (unsent, text("text").or_else(|| text("refusal"))) {
+                    self.say(at, whole, out);
                 }
             }
             b"response.output_item.done" => {
                 if let Some(item) = event.get("item") {
-                    self.close(&key(event, item), item, out);
+                    let at = self.outputs.at(Kind::of(item), event, item);
+                    self.close(at, item, out)?;
                 }
             }
             b"response.completed" | b"response.incomplete" => {
+                // llama-server's own speed figures.
+                self.timings = event.get("timings").map(Value::to_json);
                 if let Some(response) = event.get("response") {
                     self.start(response, out);
-                    self.end(response, out)?;
+                    self.snapshot(response, out)?;
+                    self.end(response, kind == b"response.incomplete", out)?;
                 }
                 return Ok(Flow::Done);
             }
             b"response.failed" => {
-                let response = event.get("response");
-                return Err(response.map_or_else(no_reason, |response| failed(response)));
+                return Err(match event.get("response") {
+                    Some(response) => {
+                        // What was used is billed all the same.
+                        self.count(response, out);
+                        failure::of(response)
+                    }
+                    None => failure::no_reason(),
+                });
             }
-            b"error" => return Err(of_error(event)),
+            b"error" => return Err(failure::of(event)),
             // There are more than fifty kinds, and new ones come without notice.
             _ => {}
         }
@@ -129,161 +149,126 @@ impl ResponsesMapper {
         }));
     }
 
-    fn open(&mut self, key: String, item: &Value<'_>, out: &mut Vec<Event>) {
-        let text = |name: &str| item.get(name).and_then(Value::text);
-        let kind = match item.get("type").and_then(Value::bytes) {
-            Some(b"message") => Kind::Message,
-            Some(b"reasoning") => Kind::Reasoning,
-            Some(b"function_call") => {
-                self.end_thinking(None, None, out);
-                let index = self.calls;
-                self.calls = self.calls.saturating_add(1);
-                out.push(Event::ToolCallStart(CallStart {
-                    index,
-                    // What answers the call; the item's own id does not.
-                    id: text("call_id").or_else(|| text("id")).unwrap_or_default(),
-                    name: text("name").unwrap_or_default(),
-                    extras: Vec::new(),
-                }));
-                Kind::Call {
-                    index,
-                    joiner: TextJoiner::default(),
-                }
-            }
-            _ => Kind::Other,
-        };
-        self.items.push(Item {
-            key,
-            kind,
-            has_pieces: false,
-            is_done: false,
-        });
-    }
-
-    /// The item that an event is about.
-    fn item(&mut self, event: &Value<'_>) -> Option<&mut Item> {
-        let wanted = key(event, &Value::Null);
-        let at = self.items.iter().rposition(|item| item.key == wanted);
-        // Some servers name the item otherwise in its pieces: then it is the last one.
-        let at = at.or_else(|| self.items.len().checked_sub(1))?;
-        self.items.get_mut(at)
-    }
-
-    fn piece_of(&mut self, event: &Value<'_>) {
-        if let Some(item) = self.item(event) {
-            item.has_pieces = true;
-        }
-    }
-
-    /// Summaries come in parts, which are paragraphs.
-    fn part_of_thinking(&mut self, event: &Value<'_>, out: &mut Vec<Event>) {
-        let has_pieces = self.item(event).is_some_and(|item| item.has_pieces);
-        if has_pieces && self.is_thinking {
-            self.think(b"\n\n", out);
-        }
-    }
-
-    fn arguments(&mut self, event: &Value<'_>, piece: &[u8], out: &mut Vec<Event>) {
-        let Some(item) = self.item(event) else { return };
-        let Kind::Call { index, joiner } = &mut item.kind else {
-            return;
-        };
-        let arguments_json = joiner.push(piece);
-        if !arguments_json.is_empty() {
-            item.has_pieces = true;
-            out.push(Event::ToolCallDelta(CallDelta {
-                index: *index,
-                arguments_json,
-            }));
+    fn open(&mut self, event: &Value<'_>, item: &Value<'_>, out: &mut Vec<Event>) {
+        let kind = Kind::of(item);
+        let at = self.outputs.at(kind, event, item);
+        if kind == Kind::Call {
+            self.end_thinking(None, None, out);
+            self.outputs.call(at, item, out);
         }
     }
 
     /// An item is whole: what did not come in pieces comes now.
-    fn close(&mut self, key: &str, item: &Value<'_>, out: &mut Vec<Event>) {
-        let at = self
-            .items
-            .iter()
-            .rposition(|open| open.key == key && !open.is_done);
-        let at = at.unwrap_or_else(|| {
-            self.open(key.to_string(), item, out);
-            self.items.len() - 1
-        });
-        let Some(open) = self.items.get_mut(at) else {
-            return;
+    fn close(&mut self, at: usize, item: &Value<'_>, out: &mut Vec<Event>) -> Result<(), Error> {
+        let Some(open) = self.outputs.get(at) else {
+            return Ok(());
         };
-        open.is_done = true;
-        let has_pieces = open.has_pieces;
-        match &mut open.kind {
-            Kind::Message if has_pieces => {}
+        if std::mem::replace(&mut open.is_done, true) {
+            return Ok(());
+        }
+        let sent = std::mem::take(&mut open.sent);
+        match Kind::of(item) {
             Kind::Message => {
-                for part in item.get("content").map(Value::items).unwrap_or_default() {
-                    self.refused |= part.get("refusal").is_some();
-                    let text = part.get("text").or_else(|| part.get("refusal"));
-                    if let Some(text) = text.and_then(Value::bytes) {
-                        self.say(text, out);
-                    }
+                let parts = item.get("content").map(Value::items).unwrap_or_default();
+                self.refused |= parts.iter().any(|part| part.get("refusal").is_some());
+                let texts = parts
+                    .iter()
+                    .filter_map(|part| part.get("text").or_else(|| part.get("refusal"))?.text());
+                let whole: String = texts.collect();
+                if let Some(rest) = rest_of(&whole, &sent) {
+                    self.text = TextJoiner::default();
+                    self.say(at, rest.as_bytes(), out);
                 }
             }
-            Kind::Reasoning => self.close_reasoning(item, has_pieces, out),
-            Kind::Call { index, joiner } => {
-                let index = *index;
-                let mut rest = joiner.finish();
-                if !has_pieces && rest.is_empty() {
-                    let whole = item.get("arguments").and_then(Value::text);
-                    rest = whole
-                        .filter(|json| !json.trim().is_empty())
-                        .unwrap_or("{}".into());
+            Kind::Reasoning => self.close_reasoning(at, item, &sent, out),
+            Kind::Call => {
+                self.end_thinking(None, None, out);
+                self.outputs.call(at, item, out);
+                let whole = item.get("arguments").and_then(Value::text);
+                if let Some(open) = self.outputs.get(at) {
+                    open.call.end(whole.as_deref(), out)?;
                 }
-                if !rest.is_empty() {
-                    out.push(Event::ToolCallDelta(CallDelta {
-                        index,
-                        arguments_json: rest,
-                    }));
-                }
-                out.push(Event::ToolCallEnd(CallEnd {
-                    index,
-                    signature: None,
-                    extras: Vec::new(),
-                }));
             }
             Kind::Other => {}
         }
+        Ok(())
     }
 
-    fn close_reasoning(&mut self, item: &Value<'_>, has_pieces: bool, out: &mut Vec<Event>) {
-        if !has_pieces {
-            let parts = ["summary", "content"]
-                .iter()
-                .filter_map(|name| item.get(name));
-            for (at, part) in parts.flat_map(Value::items).enumerate() {
-                if let Some(text) = part.get("text").and_then(Value::bytes) {
-                    if at > 0 {
-                        self.think(b"\n\n", out);
-                    }
-                    self.think(text, out);
-                }
-            }
+    fn close_reasoning(&mut self, at: usize, item: &Value<'_>, sent: &str, out: &mut Vec<Event>) {
+        let parts = |name: &str| {
+            let parts = item.get(name).map(Value::items).unwrap_or_default();
+            let texts = parts.iter().filter_map(|part| part.get("text")?.text());
+            texts.collect::<Vec<_>>().join("\n\n")
+        };
+        // Whichever of the two came in pieces, else the summary.
+        let (summary, content) = (parts("summary"), parts("content"));
+        let whole = match summary.is_empty() || !summary.starts_with(sent) {
+            true => content,
+            false => summary,
+        };
+        if let Some(rest) = rest_of(&whole, sent) {
+            self.thinking = TextJoiner::default();
+            self.think(at, rest.as_bytes(), out);
         }
-        let sealed = item.get("encrypted_content").and_then(Value::text);
-        let sealed = sealed.filter(|sealed| !sealed.is_empty());
         let id = item.get("id").and_then(Value::text);
-        match sealed {
+        match item.get("encrypted_content").and_then(Value::text) {
             // Sealed without a summary: there is nothing to show, and it must go back.
-            Some(sealed) if !self.is_thinking => {
-                out.push(Event::RedactedThinking(sealed));
-            }
+            Some(sealed) if !self.is_thinking => out.push(Event::RedactedThinking(sealed)),
             sealed => self.end_thinking(id, sealed, out),
         }
     }
 
-    fn say(&mut self, text: &[u8], out: &mut Vec<Event>) {
-        self.end_thinking(None, None, out);
-        self.text.emit(text, Event::Text, out);
+    /// The finished answer holds all of it once more: some gateways send nothing else.
+    fn snapshot(&mut self, response: &Value<'_>, out: &mut Vec<Event>) -> Result<(), Error> {
+        let items = response.get("output").map(Value::items).unwrap_or_default();
+        for (position, item) in items.iter().enumerate() {
+            let kind = Kind::of(item);
+            let before = items.get(..position).unwrap_or_default();
+            let nth = before
+                .iter()
+                .filter(|other| Kind::of(other) == kind)
+                .count();
+            let at = self.outputs.nth(kind, nth);
+            let at = at.unwrap_or_else(|| self.outputs.at(kind, &Value::Null, item));
+            self.close(at, item, out)?;
+        }
+        Ok(())
     }
 
-    fn think(&mut self, text: &[u8], out: &mut Vec<Event>) {
+    fn say(&mut self, at: usize, text: &[u8], out: &mut Vec<Event>) {
+        self.end_thinking(None, None, out);
+        let text = self.text.push(text);
+        self.note_sent(at, &text);
+        if !text.is_empty() {
+            out.push(Event::Text(text));
+        }
+    }
+
+    fn think(&mut self, at: usize, text: &[u8], out: &mut Vec<Event>) {
         self.is_thinking = true;
-        self.thinking.emit(text, Event::Thinking, out);
+        let text = self.thinking.push(text);
+        self.note_sent(at, &text);
+        if !text.is_empty() {
+            out.push(Event::Thinking(text));
+        }
+    }
+
+    /// Keeps what was sent of an item, so that its whole text adds only what is missing.
+    fn note_sent(&mut self, at: usize, text: &str) {
+        if let Some(item) = self.outputs.get(at) {
+            item.sent.push_str(text);
+        }
+    }
+
+    /// Summaries come in parts, which are paragraphs.
+    fn paragraph(&mut self, at: usize, out: &mut Vec<Event>) {
+        let has_text = self
+            .outputs
+            .get(at)
+            .is_some_and(|item| !item.sent.is_empty());
+        if has_text && self.is_thinking {
+            self.think(at, b"\n\n", out);
+        }
     }
 
     fn end_thinking(
@@ -303,24 +288,39 @@ impl ResponsesMapper {
         }
     }
 
-    fn end(&mut self, response: &Value<'_>, out: &mut Vec<Event>) -> Result<(), Error> {
+    fn count(&mut self, response: &Value<'_>, out: &mut Vec<Event>) {
         let tier = response.get("service_tier").and_then(Value::text);
         if let Some(wire) = response.get("usage")
             && let Some(usage) = usage::of(wire, tier.as_deref())
         {
             self.usage.update(usage, out);
         }
+    }
+
+    fn end(
+        &mut self,
+        response: &Value<'_>,
+        says_incomplete: bool,
+        out: &mut Vec<Event>,
+    ) -> Result<(), Error> {
+        self.count(response, out);
         let why = response
             .get("incomplete_details")
             .and_then(|details| details.get("reason")?.text());
         let status = response.get("status").and_then(Value::text);
+        let is_incomplete = says_incomplete || status.as_deref() == Some("incomplete");
         self.ended = Some(match (status.as_deref(), why.as_deref()) {
+            (Some("failed"), _) => return Err(failure::of(response)),
+            (Some("queued" | "in_progress"), _) if !is_incomplete => {
+                return Err(Error::truncated());
+            }
             (_, Some("max_output_tokens" | "max_tokens")) => FinishReason::MaxTokens,
             (_, Some("content_filter")) => FinishReason::ContentFilter,
-            (Some("failed"), _) => return Err(failed(response)),
             (Some("cancelled"), _) => FinishReason::Cancelled,
-            (Some("incomplete"), Some(other)) => FinishReason::Other(other.to_string()),
-            _ if self.calls > 0 => FinishReason::ToolCalls,
+            (_, why) if is_incomplete => {
+                FinishReason::Other(why.unwrap_or("incomplete").to_string())
+            }
+            _ if self.outputs.has_calls() => FinishReason::ToolCalls,
             _ if self.refused => FinishReason::Refusal,
             _ => FinishReason::Stop,
         });
@@ -328,35 +328,16 @@ impl ResponsesMapper {
     }
 }
 
-/// An item's id; where an event has none, its number.
-fn key(event: &Value<'_>, item: &Value<'_>) -> String {
-    let id = event.get("item_id").or_else(|| item.get("id"));
-    let number = || Some(format!("#{}", event.get("output_index")?.u64()?));
-    id.and_then(Value::text).or_else(number).unwrap_or_default()
-}
-
-/// `response.failed`: the reason is inside.
-fn failed(response: &Value<'_>) -> Error {
-    errors::in_stream(response).unwrap_or_else(no_reason)
-}
-
-/// `error`: the reason is the event itself, or inside of it.
-fn of_error(event: &Value<'_>) -> Error {
-    errors::in_stream(event).unwrap_or_else(no_reason)
-}
-
-fn no_reason() -> Error {
-    Error::new(
-        ErrorKind::Internal,
-        "The server broke off its answer and gave no reason.",
-    )
+/// What of the whole was not sent yet; none if nothing, or if something else was sent.
+fn rest_of<'a>(whole: &'a str, sent: &str) -> Option<&'a str> {
+    whole.strip_prefix(sent).filter(|rest| !rest.is_empty())
 }
 
 impl EventMapper for ResponsesMapper {
     fn on_frame(&mut self, frame: Frame<'_>, out: &mut Vec<Event>) -> Result<Flow, Error> {
         let data = frame.data.trim_ascii();
         // Not of this wire, but gateways add it.
-        if data.is_empty() || data == b"[DONE]" {
+        if data == b"[DONE]" || data.is_empty() && frame.event != b"error" {
             return Ok(Flow::Continue);
         }
         let event = Value::parse(data).filter(Value::is_object);
@@ -374,25 +355,26 @@ impl EventMapper for ResponsesMapper {
     fn on_whole(&mut self, body: &[u8], out: &mut Vec<Event>) -> Result<(), Error> {
         let response = Value::parse(body).ok_or_else(|| errors::not_json(body))?;
         let is_response = response.get("object").and_then(Value::bytes) == Some(b"response");
-        let output = response.get("output").filter(|output| output.is_array());
-        let (true, Some(output)) = (is_response, output) else {
+        let has_output = response.get("output").is_some_and(Value::is_array);
+        if !(is_response && has_output) {
             return Err(errors::of_frame(body));
-        };
-        self.start(&response, out);
-        for (number, item) in output.items().iter().enumerate() {
-            self.close(&format!("#{number}"), item, out);
         }
-        self.end(&response, out)
+        self.start(&response, out);
+        self.snapshot(&response, out)?;
+        self.end(&response, false, out)
     }
 
     fn finish(mut self, out: &mut Vec<Event>) -> Result<Finish, Error> {
         self.end_thinking(None, None, out);
         self.text.emit_rest(Event::Text, out);
         let reason = self.ended.ok_or_else(Error::truncated)?;
+        self.outputs.end(out)?;
+        let timings = self.timings.map(|json| Extra::new("timings", json));
         Ok(Finish {
             usage: self.usage.last().cloned(),
             response_id: self.response_id,
             model: self.model,
+            extras: timings.into_iter().collect(),
             ..Finish::new(reason)
         })
     }

@@ -5,7 +5,7 @@ use vale_sdk::{Context, Error, OutputFormat, Request, ThinkingMode, ToolChoice, 
 
 use super::items;
 use crate::request::{invalid, merge, unsupported};
-use crate::settings::Server;
+use crate::settings::{self, Server};
 
 /// Members that `options-json` may not set: they are the request itself.
 const RESERVED: &[&str] = &["model", "input", "stream", "store"];
@@ -17,11 +17,12 @@ const RESERVED: &[&str] = &["model", "input", "stream", "store"];
 pub(crate) fn body(context: &Context, request: &Request) -> Result<Json, Error> {
     let mut body = Json::object()
         .with("model", request.model.as_str())
-        .with("input", items::all(&request.messages)?)
+        .with("input", items::all(context, &request.messages)?)
         .with("stream", true)
         // The conversation is the person's: nothing of it is to be kept there.
         .with("store", false);
-    if reasons(&request.model) {
+    // Others refuse to be asked; what is not sent back need not come.
+    if reasons(&request.model) && settings::echoes_sealed(context) {
         body.set("include", vec![Json::from("reasoning.encrypted_content")]);
     }
     if let Some(limit) = request.max_output_tokens {
@@ -79,7 +80,12 @@ pub(crate) fn body(context: &Context, request: &Request) -> Result<Json, Error> 
         body.set("prompt_cache_key", key.as_str());
     }
     if let Some(options) = &request.options_json {
-        merge(&mut body, options, RESERVED)?;
+        merge(
+            &mut body,
+            options,
+            RESERVED,
+            &["include", "reasoning", "text"],
+        )?;
     }
     Ok(body)
 }

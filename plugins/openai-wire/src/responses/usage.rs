@@ -2,7 +2,7 @@
 
 use vale_sdk::json::Value;
 use vale_sdk::usage::remainder;
-use vale_sdk::{Extra, Usage};
+use vale_sdk::{Extra, Money, Usage, decimal};
 
 /// The usage object in the contract's buckets; none if it is `null` or no object.
 pub(crate) fn of(wire: &Value<'_>, service_tier: Option<&str>) -> Option<Usage> {
@@ -21,6 +21,14 @@ pub(crate) fn of(wire: &Value<'_>, service_tier: Option<&str>) -> Option<Usage> 
     let split = wire
         .get("input_tokens_details")
         .and_then(|details| details.get("cache_write_tokens_details"));
+    // LiteLLM and OpenRouter: US dollars.
+    let cost = wire.get("cost").and_then(Value::word);
+    let cost = cost.and_then(|cost| {
+        Some(Money {
+            currency: "USD".into(),
+            amount: decimal::scaled(&cost, 0)?,
+        })
+    });
     Some(Usage {
         input: input.map(|total| remainder(total, cached, false)),
         cache_read: read,
@@ -28,6 +36,7 @@ pub(crate) fn of(wire: &Value<'_>, service_tier: Option<&str>) -> Option<Usage> 
         output: output.map(|total| remainder(total, reasoning.unwrap_or(0), false)),
         reasoning,
         service_tier: service_tier.map(str::to_string),
+        reported_cost: cost,
         raw_json: Some(wire.to_json()),
         extras: split
             .map(|split| Extra::new("cache-write-lifetimes", split.to_json()))

@@ -150,6 +150,28 @@ fn a_pause_that_the_server_asks_for_is_kept_up_to_a_limit_and_is_no_failure() {
 }
 
 #[test]
+fn one_failure_after_a_pause_is_no_illness_yet() {
+    let now = Instant::now();
+    let mut breaker = breaker();
+    ends(
+        &mut breaker,
+        Outcome::RateLimited {
+            retry_after: Some(SECOND),
+        },
+        now,
+    );
+    let probe = breaker.admit(now + SECOND).unwrap();
+    assert!(probe.is_probe(), "still one at a time");
+    assert!(breaker.admit(now + SECOND).is_err());
+    breaker.record(probe, Outcome::Failure, now + SECOND);
+    assert_eq!(breaker.snapshot(now + SECOND).state, State::Closed);
+    for _ in 0..4 {
+        ends(&mut breaker, Outcome::Failure, now + SECOND);
+    }
+    assert_eq!(breaker.snapshot(now + SECOND).state, State::Open);
+}
+
+#[test]
 fn keys_money_and_bad_requests_are_nobodys_illness() {
     let failure = |kind| Failure::Error(Error::new(kind, "x"));
     for kind in [

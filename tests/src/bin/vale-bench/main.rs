@@ -4,6 +4,7 @@
 #![expect(clippy::print_stdout, reason = "a program whose output is its result")]
 
 mod direct;
+mod load;
 mod measure;
 mod ours;
 mod report;
@@ -29,6 +30,9 @@ async fn main() -> Result<()> {
     measure::throughput(&upstream, &mut report, 1, 20_000).await?;
     measure::throughput(&upstream, &mut report, 50, 200_000).await?;
     measure::cancel(&upstream, &mut report).await?;
+    load::slow_stream(&upstream, &mut report).await?;
+    load::many_streams(&upstream, &mut report).await?;
+    load::hops(&upstream, &mut report).await?;
     measure::load(&mut report).await?;
     measure::memory(&mut report).await?;
     measure::start(&mut report)?;

@@ -7,12 +7,12 @@ use vale_sandbox::{CodeCache, Engine, EngineConfig};
 
 use crate::Result;
 use crate::direct::Direct;
-use crate::ours::{Ours, five_plugins, plugins};
+use crate::ours::{Ours, plugins};
 use crate::report::{Report, micros, millis};
 use crate::upstream::{self, Process};
 
 /// The value below which `share` of the samples lie.
-fn percentile(samples: &mut [Duration], share: f64) -> Duration {
+pub(crate) fn percentile(samples: &mut [Duration], share: f64) -> Duration {
     samples.sort_unstable();
     #[expect(
         clippy::cast_possible_truncation,
@@ -181,7 +181,7 @@ pub(crate) async fn load(report: &mut Report) -> Result<()> {
 }
 
 /// Proportional set size of a process, kB.
-fn pss_kb(process: &str) -> Result<u64> {
+pub(crate) fn pss_kb(process: &str) -> Result<u64> {
     let rollup = std::fs::read_to_string(format!("/proc/{process}/smaps_rollup"))?;
     let line = rollup
         .lines()
@@ -194,17 +194,16 @@ fn pss_kb(process: &str) -> Result<u64> {
 pub(crate) async fn memory(report: &mut Report) -> Result<()> {
     let before = pss_kb("self")?;
     let home = tempfile::tempdir()?;
-    five_plugins(&home.path().join("plugins"))?;
     // A file that is not there holds no key; a keyring that does not answer is an error.
     std::fs::write(
         home.path().join("config.toml"),
         "[keys]\nstore = \"file\"\n",
     )?;
     let mut paths = Paths::under(home.path());
-    paths.plugins.insert(0, plugins()?);
-    paths.built_in_plugins = 2;
+    paths.plugins = vec![plugins()?];
+    paths.built_in_plugins = 1;
     let of_user = Paths::of_this_user()?;
-    (paths.infer, paths.model) = (of_user.infer, of_user.model);
+    (paths.infer, paths.model, paths.confine) = (of_user.infer, of_user.model, of_user.confine);
     let host = Host::start(HostConfig {
         paths,
         ask_passphrase: None,
@@ -219,16 +218,13 @@ pub(crate) async fn memory(report: &mut Report) -> Result<()> {
         .infer_process()
         .await
         .ok_or("the local model's process does not run")?;
-    let (host_kb, infer_kb) = (
-        pss_kb("self")?.saturating_sub(before),
-        pss_kb(&child.to_string())?,
-    );
+    let (host_kb, infer_kb) = (pss_kb("self")?.saturating_sub(before), tree_pss_kb(child)?);
     report.row(
-        "memory (PSS), idle, 5 plugins and the local one, model not loaded",
+        "memory (PSS), idle, the 5 plugins loaded, model not loaded",
         "",
         &format!("{} MB", (host_kb + infer_kb + before) / 1000),
         &format!(
-            "host adds {} MB, valechat-infer {} MB, this bench's own {} MB",
+            "host adds {} MB, valechat-infer and its keepers {} MB, this bench's own {} MB",
             host_kb / 1000,
             infer_kb / 1000,
             before / 1000
@@ -236,6 +232,18 @@ pub(crate) async fn memory(report: &mut Report) -> Result<()> {
         "< 80 MB",
     );
     Ok(())
+}
+
+/// A process and its descendants.
+fn tree_pss_kb(process: u32) -> Result<u64> {
+    let mut total = pss_kb(&process.to_string())?;
+    for thread in std::fs::read_dir(format!("/proc/{process}/task"))? {
+        let children = std::fs::read_to_string(thread?.path().join("children"))?;
+        for child in children.split_whitespace() {
+            total += tree_pss_kb(child.parse()?)?;
+        }
+    }
+    Ok(total)
 }
 
 pub(crate) fn start(report: &mut Report) -> Result<()> {

@@ -1,6 +1,6 @@
 //! ValeChat's own way: `Host::send` through actor, sandbox and gate.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use tempfile::TempDir;
@@ -31,7 +31,7 @@ impl Ours {
         std::fs::write(
             home.path().join("config.toml"),
             format!(
-                "[providers.bench]\nplugin = \"openai\"\nsettings = {{ base_url = \"{base_url}\" }}\ngrant = {{ local_server = \"{origin}\" }}\n"
+                "[keys]\nstore = \"file\"\n[policy.limits]\nmax_in_flight = 5000\n[providers.bench]\nplugin = \"openai\"\nsettings = {{ base_url = \"{base_url}\" }}\ngrant = {{ local_server = \"{origin}\" }}\n"
             ),
         )?;
         let mut paths = Paths::under(home.path());
@@ -83,18 +83,4 @@ impl Ours {
             events,
         })
     }
-}
-
-/// Five plugins from the one that is there, under ids of their own.
-pub(crate) fn five_plugins(into: &Path) -> Result<()> {
-    let openai = plugins()?.join("openai");
-    let manifest = std::fs::read_to_string(openai.join("plugin.toml"))?;
-    for number in 1..=5 {
-        let folder = into.join(format!("openai-{number}"));
-        std::fs::create_dir_all(&folder)?;
-        let renamed = manifest.replacen("id = \"openai\"", &format!("id = \"openai-{number}\""), 1);
-        std::fs::write(folder.join("plugin.toml"), renamed)?;
-        std::fs::copy(openai.join("component.wasm"), folder.join("component.wasm"))?;
-    }
-    Ok(())
 }

@@ -1,7 +1,7 @@
 //! A fake upstream in a process of its own, so that its work does not count as ours.
 //!
 //! Speaks just enough HTTP/1.1 to answer Chat Completions with a prepared stream. The model's
-//! name says what to send: `events-COUNT-PERCHUNK`, or `endless`.
+//! name says what to send: `events-COUNT-PERCHUNK`, `paced-COUNT-RATE`, or `endless`.
 
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::Arc;
@@ -127,8 +127,19 @@ async fn connection(socket: TcpStream, closed_at: &AtomicU64) -> Result<()> {
             .skip(1)
             .filter_map(|part| part.parse::<usize>().ok());
         let (count, per_chunk) = (numbers.next().unwrap_or(20), numbers.next().unwrap_or(1));
+        // `paced-COUNT-RATE`: so many events, at so many a second.
+        let pace = wish.starts_with("paced-").then(|| {
+            let rate = u32::try_from(per_chunk.max(1)).unwrap_or(u32::MAX);
+            Duration::from_secs(1) / rate
+        });
+        let per_chunk = if pace.is_some() { 1 } else { per_chunk };
+        let begun = tokio::time::Instant::now();
         socket.get_mut().write_all(head.as_bytes()).await?;
         for first in (0..count).step_by(per_chunk.max(1)) {
+            if let Some(pace) = pace {
+                let turn = u32::try_from(first).unwrap_or(u32::MAX);
+                tokio::time::sleep_until(begun + pace * turn).await;
+            }
             let events: String = (first..count.min(first + per_chunk)).map(event).collect();
             socket
                 .get_mut()
