@@ -78,11 +78,15 @@ mod tests {
     proptest! {
         #[test]
         fn a_wait_is_never_longer_than_the_longest_nor_shorter_than_jitter_allows(
-            repeat in any::<u32>(), random in -1.0..2.0_f64,
+            repeat in any::<u32>(), random in -1.0..2.0_f64, first_s in 0.01..60.0_f64,
+            factor in 1.0..100.0_f64, max_s in 0.01..600.0_f64, jitter in 0.0..=1.0_f64,
         ) {
-            let backoff = BackoffConfig::default();
+            let backoff = BackoffConfig { first_s, factor, max_s, jitter };
             let wait = backoff.delay(repeat, random).as_secs_f64();
-            prop_assert!(wait <= backoff.max_s && wait >= backoff.first_s * 0.75);
+            // A duration has whole nanoseconds.
+            let shortest = first_s.min(max_s) * (1.0 - jitter) - 1e-9;
+            prop_assert!(wait <= max_s + 1e-9 && wait >= shortest);
+            prop_assert!(backoff.delay(repeat.saturating_add(1), 0.0) >= backoff.delay(repeat, 0.0));
         }
     }
 }

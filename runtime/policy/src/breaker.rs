@@ -3,77 +3,13 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use serde::{Deserialize, Serialize};
 use vale_types::{Error, ErrorKind, Failure};
 
-use crate::config::{check_count, check_ratio, check_seconds, seconds};
+use crate::config::{is_within, seconds};
 
-/// When a model is not asked for a while.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct BreakerConfig {
-    /// Failures in a row that open it. 5: IronClaw's; LiteLLM's three a minute trips on one
-    /// hiccup with its retries.
-    pub consecutive_failures: u32,
-    /// The part of failures within the window that opens it, 0 to 1. 0.5: LiteLLM's; it catches
-    /// what fails every other time and so never in a row.
-    pub failure_ratio: f64,
-    /// Calls within the window below which the ratio says nothing. 10: between LiteLLM's 5 and
-    /// Helicone's 20; a person sends a few a minute.
-    pub min_calls: u32,
-    /// The window, seconds. 60: as LiteLLM and Helicone.
-    pub window_s: f64,
-    /// How long it stays open the first time, seconds. 30: IronClaw's and Portkey's least; five
-    /// seconds (LiteLLM) hammers what is down.
-    pub open_for_s: f64,
-    /// The longest that it stays open, seconds: each failed probe doubles the time. 300: a
-    /// provider that has been down for an hour is found well within five minutes.
-    pub max_open_for_s: f64,
-    /// How long a model rests after a 429 that names no wait, seconds, doubled by each in a row.
-    /// 5: most limits are per minute, and a person would try again about then.
-    pub rate_limit_pause_s: f64,
-    /// The longest pause after a 429 that is kept, whatever the server asks for, seconds. 900: a
-    /// wait of hours is better told than kept.
-    pub max_rate_limit_pause_s: f64,
-}
+mod config;
 
-impl Default for BreakerConfig {
-    fn default() -> Self {
-        Self {
-            consecutive_failures: 5,
-            failure_ratio: 0.5,
-            min_calls: 10,
-            window_s: 60.0,
-            open_for_s: 30.0,
-            max_open_for_s: 300.0,
-            rate_limit_pause_s: 5.0,
-            max_rate_limit_pause_s: 900.0,
-        }
-    }
-}
-
-impl BreakerConfig {
-    pub(crate) fn check(&self) -> Result<(), String> {
-        check_count("breaker.consecutive_failures", self.consecutive_failures)?;
-        check_count("breaker.min_calls", self.min_calls)?;
-        check_ratio("breaker.failure_ratio", self.failure_ratio)?;
-        for (key, value) in [
-            ("window_s", self.window_s),
-            ("open_for_s", self.open_for_s),
-            ("max_open_for_s", self.max_open_for_s),
-            ("rate_limit_pause_s", self.rate_limit_pause_s),
-            ("max_rate_limit_pause_s", self.max_rate_limit_pause_s),
-        ] {
-            check_seconds(&format!("breaker.{key}"), value)?;
-        }
-        if self.max_open_for_s < self.open_for_s {
-            return Err(
-                "breaker.max_open_for_s must not be less than breaker.open_for_s".to_owned(),
-            );
-        }
-        Ok(())
-    }
-}
+pub use config::BreakerConfig;
 
 /// What an attempt says of its provider's health.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -158,7 +94,9 @@ pub struct Refusal {
     pub why: RefusalReason,
 }
 
-/// Leave for one call. Must be given back with [`Breaker::record`], whatever happens.
+/// Leave for one call. Must be given back with [`Breaker::record`], whatever happens: the place of
+/// a probe that is lost stays taken until [`Breaker::reset`].
+#[must_use = "give it back with `Breaker::record`"]
 #[derive(Debug, PartialEq, Eq)]
 pub struct Permit {
     generation: u64,
@@ -209,17 +147,34 @@ pub struct Breaker {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Closed,
-    Open {
-        until: Instant,
-    },
-    Paused {
-        until: Instant,
-    },
+    Open(Hold),
+    Paused(Hold),
     HalfOpen {
         probing: bool,
         /// It comes from a pause that the server asked for, and not from failures.
         from_pause: bool,
     },
+}
+
+/// A time without calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Hold {
+    until: Instant,
+    length: Duration,
+}
+
+impl Hold {
+    fn new(now: Instant, length: Duration) -> Self {
+        let until = now + length;
+        Self { until, length }
+    }
+
+    /// Whether calls still wait. By a clock that went back by more than the hold is long, it lies
+    /// in the future as a whole: nobody knows how long it has lasted, and a probe finds out.
+    fn lasts(&self, now: Instant) -> bool {
+        let left = self.until.saturating_duration_since(now);
+        !left.is_zero() && left <= self.length.saturating_mul(2)
+    }
 }
 
 /// Calls that the window remembers at most; the ratio needs no more.
@@ -246,12 +201,12 @@ impl Breaker {
     /// The refusal.
     pub fn admit(&mut self, now: Instant) -> Result<Permit, Refusal> {
         match self.phase {
-            Phase::Open { until } if now < until => Err(Refusal {
-                until: Some(until),
+            Phase::Open(hold) if hold.lasts(now) => Err(Refusal {
+                until: Some(hold.until),
                 why: RefusalReason::Open,
             }),
-            Phase::Paused { until } if now < until => Err(Refusal {
-                until: Some(until),
+            Phase::Paused(hold) if hold.lasts(now) => Err(Refusal {
+                until: Some(hold.until),
                 why: RefusalReason::RateLimited,
             }),
             Phase::HalfOpen { probing: true, .. } => Err(Refusal {
@@ -259,8 +214,9 @@ impl Breaker {
                 why: RefusalReason::ProbeInFlight,
             }),
             Phase::Closed => Ok(self.permit(false)),
-            Phase::Open { .. } | Phase::Paused { .. } => {
-                let from_pause = matches!(self.phase, Phase::Paused { .. });
+            Phase::Open(_) | Phase::Paused(_) => {
+                // A pause that interrupted a probe does not undo why there was one.
+                let from_pause = matches!(self.phase, Phase::Paused(_)) && self.opened == 0;
                 self.enter(Phase::HalfOpen {
                     probing: true,
                     from_pause,
@@ -327,7 +283,7 @@ impl Breaker {
                         ..
                     }
                 );
-                if self.is_too_much() || (phase != Phase::Closed && !from_pause) {
+                if self.is_too_much(now) || (phase != Phase::Closed && !from_pause) {
                     self.open(now);
                 } else if from_pause {
                     // The pause is over, and one failure is no illness yet.
@@ -342,7 +298,7 @@ impl Breaker {
         self.pauses = self.pauses.saturating_add(1);
         let wait = asked.unwrap_or_else(|| seconds(own));
         let wait = wait.min(seconds(self.config.max_rate_limit_pause_s));
-        self.enter(Phase::Paused { until: now + wait });
+        self.enter(Phase::Paused(Hold::new(now, wait)));
     }
 
     fn open(&mut self, now: Instant) {
@@ -350,12 +306,11 @@ impl Breaker {
         let wait = seconds(grown.min(self.config.max_open_for_s));
         self.opened = self.opened.saturating_add(1);
         self.window.clear();
-        self.enter(Phase::Open { until: now + wait });
+        self.enter(Phase::Open(Hold::new(now, wait)));
     }
 
-    fn is_too_much(&self) -> bool {
-        let failures = self.window.iter().filter(|(_, failed)| *failed).count();
-        let calls = self.window.len();
+    fn is_too_much(&self, now: Instant) -> bool {
+        let (calls, failures) = self.counts(now);
         let enough = u32::try_from(calls).unwrap_or(u32::MAX) >= self.config.min_calls;
         #[expect(clippy::cast_precision_loss, reason = "a window of a thousand")]
         let ratio = failures as f64 / calls.max(1) as f64;
@@ -363,10 +318,20 @@ impl Breaker {
             || (enough && ratio >= self.config.failure_ratio && failures > 0)
     }
 
+    /// Calls within the window, and failures among them.
+    fn counts(&self, now: Instant) -> (usize, usize) {
+        let window = seconds(self.config.window_s);
+        let recent = self.window.iter();
+        let recent = recent.filter(|(at, _)| is_within(*at, now, window));
+        recent.fold((0, 0), |(calls, failures), (_, failed)| {
+            (calls + 1, failures + usize::from(*failed))
+        })
+    }
+
     fn remember(&mut self, now: Instant, failed: bool) {
         let window = seconds(self.config.window_s);
-        let is_old = |at: &Instant| now.saturating_duration_since(*at) > window;
-        while self.window.front().is_some_and(|(at, _)| is_old(at))
+        let is_old = |at: Instant| !is_within(at, now, window);
+        while self.window.front().is_some_and(|(at, _)| is_old(*at))
             || self.window.len() >= MAX_WINDOW
         {
             self.window.pop_front();
@@ -388,19 +353,20 @@ impl Breaker {
     pub fn snapshot(&self, now: Instant) -> Snapshot {
         let (state, until, probing) = match self.phase {
             Phase::Closed => (State::Closed, None, false),
-            Phase::Open { until } if now < until => (State::Open, Some(until), false),
-            Phase::Paused { until } if now < until => (State::RateLimited, Some(until), false),
+            Phase::Open(hold) if hold.lasts(now) => (State::Open, Some(hold.until), false),
+            Phase::Paused(hold) if hold.lasts(now) => (State::RateLimited, Some(hold.until), false),
             // Over, and nobody has come yet.
-            Phase::Open { .. } | Phase::Paused { .. } => (State::HalfOpen, None, false),
+            Phase::Open(_) | Phase::Paused(_) => (State::HalfOpen, None, false),
             Phase::HalfOpen { probing, .. } => (State::HalfOpen, None, probing),
         };
+        let (calls_in_window, failures_in_window) = self.counts(now);
         Snapshot {
             state,
             until,
             probe_in_flight: probing,
             consecutive_failures: self.consecutive,
-            calls_in_window: self.window.len(),
-            failures_in_window: self.window.iter().filter(|(_, failed)| *failed).count(),
+            calls_in_window,
+            failures_in_window,
             times_opened: self.opened,
         }
     }

@@ -1,6 +1,6 @@
 //! All of it as settings.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
@@ -42,9 +42,15 @@ impl PolicyConfig {
 /// The longest duration that a setting may name: a day.
 const MAX_SECONDS: f64 = 86_400.0;
 
-/// Seconds as a duration; what is no duration is none.
+/// Seconds as a duration, a day at most, so that no clock overflows; what is no number is none.
 pub(crate) fn seconds(seconds: f64) -> Duration {
-    Duration::try_from_secs_f64(seconds).unwrap_or_default()
+    Duration::try_from_secs_f64(seconds.clamp(0.0, MAX_SECONDS)).unwrap_or_default()
+}
+
+/// Whether two moments are no further apart than `window`, whichever the clock puts first: what
+/// lies far ahead of a clock that went back is as old as what lies far behind.
+pub(crate) fn is_within(at: Instant, now: Instant, window: Duration) -> bool {
+    now.saturating_duration_since(at) <= window && at.saturating_duration_since(now) <= window
 }
 
 pub(crate) fn check_seconds(key: &str, value: f64) -> Result<(), String> {
@@ -75,6 +81,8 @@ pub(crate) fn check_count(key: &str, value: u32) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
 
     #[test]
@@ -114,5 +122,76 @@ mod tests {
             assert!(problem.contains(words), "{json}: {problem}");
         }
         assert!(serde_json::from_str::<PolicyConfig>(r#"{"breakers":{}}"#).is_err());
+    }
+
+    /// Every number of the settings, by its dotted key.
+    fn numbers(value: &Value, at: &str, into: &mut Vec<(String, Value)>) {
+        match value {
+            Value::Object(fields) => {
+                for (key, value) in fields {
+                    let dot = if at.is_empty() { "" } else { "." };
+                    numbers(value, &format!("{at}{dot}{key}"), into);
+                }
+            }
+            leaf => into.push((at.to_owned(), leaf.clone())),
+        }
+    }
+
+    fn all() -> (Value, Vec<(String, Value)>) {
+        let policy = serde_json::to_value(PolicyConfig::default()).unwrap();
+        let mut leaves = Vec::new();
+        numbers(&policy, "", &mut leaves);
+        assert!(leaves.len() > 20);
+        (policy, leaves)
+    }
+
+    #[test]
+    fn no_setting_takes_a_negative_number_or_one_beyond_all_measure() {
+        let (policy, leaves) = all();
+        for (key, default) in leaves.iter().filter(|(_, default)| default.is_f64()) {
+            for wrong in [-1.0, 1e300] {
+                let mut policy = policy.clone();
+                *policy
+                    .pointer_mut(&format!("/{}", key.replace('.', "/")))
+                    .unwrap() = wrong.into();
+                let policy: PolicyConfig = serde_json::from_value(policy).unwrap();
+                let problem = policy.validate().unwrap_err();
+                assert!(
+                    problem.contains(key.as_str()),
+                    "{key} was {default}: {problem}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_number_is_refused_and_stops_no_clock() {
+        for wrong in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            assert!(check_seconds("x", wrong).is_err());
+            assert!(check_ratio("x", wrong).is_err());
+            let mut policy = PolicyConfig::default();
+            policy.retry.backoff.factor = wrong;
+            assert!(
+                policy
+                    .validate()
+                    .unwrap_err()
+                    .contains("retry.backoff.factor")
+            );
+            policy = PolicyConfig::default();
+            policy.budget.max = wrong;
+            assert!(policy.validate().unwrap_err().contains("budget.max"));
+        }
+        assert_eq!(seconds(f64::NAN), Duration::ZERO);
+        assert_eq!(seconds(-1.0), Duration::ZERO);
+        assert_eq!(seconds(f64::INFINITY), Duration::from_secs(86_400));
+    }
+
+    #[test]
+    fn the_readme_gives_every_setting_with_its_default() {
+        for (key, default) in all().1 {
+            let default = default.as_f64().unwrap();
+            let row = format!("| `{key}` | {default} |");
+            assert!(include_str!("../README.md").contains(&row), "{row}");
+        }
     }
 }

@@ -68,30 +68,43 @@ pub fn choose(chain: &[Candidate], tried: &[usize]) -> Choice {
 
 /// Whether another model may answer after this failure.
 ///
-/// Where the same request may go well elsewhere: no key or no money here, no such model, a prompt
-/// that is too long for this one, a server that is down, busy, slow or broken, a plugin that
-/// failed, something that this wire cannot say. Not where the person's own request or wish is the
-/// reason (cancelled, a filter, a request that is wrong), nor where the host forbade it.
+/// The rule: where the same request may go well elsewhere, and never after the person has seen
+/// something of an answer. Per kind, the reason stands at its line. Whether *this* model is asked
+/// again first is [`crate::retry::decide`]'s.
 #[must_use]
 pub fn may_fall_back(failure: &Failure, content_seen: bool) -> bool {
+    // Two models' words in one answer would be neither's.
     if content_seen {
         return false;
     }
     let Failure::Error(Error { kind, .. }) = failure else {
+        // The plugin failed; another provider's is other code.
         return true;
     };
     match kind {
-        ErrorKind::Auth(_)
-        | ErrorKind::RateLimited(_)
-        | ErrorKind::Overloaded(_)
-        | ErrorKind::ContextLength(_)
-        | ErrorKind::ModelNotFound
-        | ErrorKind::Unsupported(_)
-        | ErrorKind::MalformedResponse
-        | ErrorKind::Internal
-        | ErrorKind::Other(_) => true,
+        // The key or the account is this provider's. It also needs the person's attention.
+        ErrorKind::Auth(_) => true,
+        // Others have room; a wait that was short enough was kept before.
+        ErrorKind::RateLimited(_) | ErrorKind::Overloaded(_) => true,
+        // Another model may take a longer prompt. IronClaw stops here, and the person is stuck.
+        ErrorKind::ContextLength(_) => true,
+        // Retired here, or never had.
+        ErrorKind::ModelNotFound => true,
+        // This wire cannot say it; another's may.
+        ErrorKind::Unsupported(_) => true,
+        // The server is broken.
+        ErrorKind::MalformedResponse | ErrorKind::Internal => true,
+        // Resting, ours, or of a later version: nothing says that it would fail elsewhere.
+        ErrorKind::Other(_) => true,
+        // Down or out of reach. Not where the host forbade it: the person's rule is not to be
+        // walked around.
         ErrorKind::Network(network) => network.kind != NetworkKind::DeniedByPolicy,
-        ErrorKind::ContentFilter(_) | ErrorKind::InvalidRequest(_) | ErrorKind::Cancelled => false,
+        // Sending what one provider filtered to the next is for the person to decide.
+        ErrorKind::ContentFilter(_) => false,
+        // The request itself is wrong and would be elsewhere.
+        ErrorKind::InvalidRequest(_) => false,
+        // The person wished for an end.
+        ErrorKind::Cancelled => false,
     }
 }
 
@@ -99,7 +112,10 @@ pub fn may_fall_back(failure: &Failure, content_seen: bool) -> bool {
 mod tests {
     use std::time::Duration;
 
-    use vale_types::{AuthKind, Fault, FaultClass, NetworkFailure};
+    use proptest::prelude::*;
+    use vale_types::{
+        AuthKind, ContextLimit, Fault, FaultClass, LimitScope, NetworkFailure, RateLimit,
+    };
 
     use super::*;
     use crate::breaker::RefusalReason;
@@ -153,9 +169,26 @@ mod tests {
                 request_sent: true,
             }))
         };
+        let limited = error(ErrorKind::RateLimited(RateLimit {
+            retry_after_ms: None,
+            scope: LimitScope::Tokens,
+        }));
+        let too_long = error(ErrorKind::ContextLength(ContextLimit {
+            limit: Some(8192),
+            requested: Some(9000),
+        }));
         for (failure, may) in [
             (error(ErrorKind::Auth(AuthKind::Missing)), true),
+            (error(ErrorKind::Auth(AuthKind::QuotaExhausted)), true),
+            (limited, true),
             (error(ErrorKind::Overloaded(None)), true),
+            (too_long, true),
+            (error(ErrorKind::ModelNotFound), true),
+            (error(ErrorKind::Unsupported("images".into())), true),
+            (error(ErrorKind::MalformedResponse), true),
+            (error(ErrorKind::Internal), true),
+            (error(ErrorKind::Other("new".into())), true),
+            (network(NetworkKind::Dns), true),
             (network(NetworkKind::Timeout), true),
             (network(NetworkKind::DeniedByPolicy), false),
             (error(ErrorKind::Cancelled), false),
@@ -167,6 +200,39 @@ mod tests {
         ] {
             assert_eq!(may_fall_back(&failure, false), may, "{failure:?}");
             assert!(!may_fall_back(&failure, true));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_choice_is_the_first_that_is_ready_or_else_who_is_back_first(
+            healths in proptest::collection::vec((0..4_u8, proptest::option::of(0..99_u64)), 0..8),
+            tried in proptest::collection::vec(0..8_usize, 0..8),
+        ) {
+            let now = Instant::now();
+            let all = chain(healths.into_iter().map(|(kind, wait)| match kind {
+                0 => Health::Ready,
+                1 => Health::NeedsAttention("key".into()),
+                2 => Health::Unknown,
+                _ => Health::Refused(Refusal {
+                    until: wait.map(|s| now + Duration::from_secs(s)),
+                    why: RefusalReason::Open,
+                }),
+            }).collect());
+            let left: Vec<_> = (0..all.len()).filter(|index| !tried.contains(index)).collect();
+            let ready = left.iter().find(|index| all[**index].health == Health::Ready);
+            let waits: Vec<_> = left.iter().filter_map(|index| match all[*index].health {
+                Health::Refused(refusal) => Some(refusal.until),
+                _ => None,
+            }).collect();
+            match choose(&all, &tried) {
+                Choice::Take(index) => prop_assert_eq!(Some(&index), ready),
+                Choice::AllResting { first, until } => {
+                    prop_assert!(ready.is_none() && left.contains(&first));
+                    prop_assert_eq!(until, waits.iter().flatten().min().copied());
+                }
+                Choice::Exhausted => prop_assert!(ready.is_none() && waits.is_empty()),
+            }
         }
     }
 }

@@ -1,22 +1,26 @@
 //! How often a child of a supervisor is started again.
 
-use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::backoff::BackoffConfig;
-use crate::config::seconds;
+use crate::config::{is_within, seconds};
 
 /// Restart intensity: so many restarts within such a time, after growing waits.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RestartConfig {
     /// Restarts within the window. 5: a crash that comes with every message is found out within
-    /// seconds, one that comes now and then is not.
+    /// seconds, one that comes now and then is not. OTP's 1 in 5 s is for servers that somebody
+    /// watches.
     pub max_restarts: u32,
-    /// The window. One minute.
+    /// The window. One minute: all five waits of a child that crashes at once fit into it, twenty
+    /// times over.
     pub window: Duration,
-    /// The waits. From 0.05 s: the first crash of a good actor should not be felt.
+    /// The waits. From 0.05 s to 2 s, with half of it jitter: the first crash of a good actor should
+    /// not be felt, and siblings that crashed together should not come back together. Jan's MCP
+    /// servers wait from 1 s to 30 s, but those are processes.
     pub backoff: BackoffConfig,
-    /// How long a life must last for the waits to begin anew. Ten seconds.
+    /// How long a life must last for the waits to begin anew. Ten seconds: longer than a message
+    /// waits for a restarted actor, so that what crashed it has been tried again.
     pub stable_after: Duration,
 }
 
@@ -52,7 +56,7 @@ pub enum RestartDecision {
 #[derive(Debug, Clone)]
 pub struct Restarts {
     config: RestartConfig,
-    recent: VecDeque<Instant>,
+    recent: Vec<Instant>,
     in_a_row: u32,
 }
 
@@ -62,7 +66,7 @@ impl Restarts {
     pub fn new(config: RestartConfig) -> Self {
         Self {
             config,
-            recent: VecDeque::new(),
+            recent: Vec::new(),
             in_a_row: 0,
         }
     }
@@ -70,15 +74,12 @@ impl Restarts {
     /// A life ended. `random` in `[0, 1)` jitters the wait.
     pub fn on_exit(&mut self, now: Instant, random: f64) -> RestartDecision {
         let window = self.config.window;
-        let is_old = |at: &Instant| now.saturating_duration_since(*at) > window;
-        while self.recent.front().is_some_and(is_old) {
-            self.recent.pop_front();
-        }
+        self.recent.retain(|at| is_within(*at, now, window));
         let limit = usize::try_from(self.config.max_restarts).unwrap_or(usize::MAX);
         if self.recent.len() >= limit {
             return RestartDecision::Escalate;
         }
-        self.recent.push_back(now);
+        self.recent.push(now);
         self.in_a_row = self.in_a_row.saturating_add(1);
         let after = self.config.backoff.delay(self.in_a_row, random);
         RestartDecision::Restart { after }
@@ -124,6 +125,47 @@ mod tests {
             restarts.on_exit(later, 0.0),
             RestartDecision::Restart { after }
         );
+    }
+
+    #[test]
+    fn a_life_that_lasted_begins_the_waits_anew_but_forgets_no_restart() {
+        let now = Instant::now();
+        let mut restarts = Restarts::new(RestartConfig::default());
+        let after = Duration::from_millis(50);
+        for _ in 0..5 {
+            assert_eq!(
+                restarts.on_exit(now, 0.0),
+                RestartDecision::Restart { after }
+            );
+            restarts.on_stable();
+        }
+        assert_eq!(restarts.on_exit(now, 0.0), RestartDecision::Escalate);
+    }
+
+    #[test]
+    fn a_clock_that_went_back_does_not_use_up_the_restarts() {
+        let now = Instant::now() + Duration::from_secs(1_000_000);
+        let mut restarts = Restarts::new(RestartConfig::default());
+        while restarts.on_exit(now, 0.0) != RestartDecision::Escalate {}
+        let back = now - Duration::from_secs(18_000);
+        assert_ne!(restarts.on_exit(back, 0.0), RestartDecision::Escalate);
+    }
+
+    #[test]
+    fn the_readme_gives_the_defaults() {
+        let config = RestartConfig::default();
+        let (window, stable) = (config.window.as_secs(), config.stable_after.as_secs());
+        for row in [
+            format!("| `max_restarts` | {} |", config.max_restarts),
+            format!("| `window` | {window} s |"),
+            format!(
+                "| `backoff` | {} s × {} → {} s |",
+                config.backoff.first_s, config.backoff.factor, config.backoff.max_s
+            ),
+            format!("| `stable_after` | {stable} s |"),
+        ] {
+            assert!(include_str!("../README.md").contains(&row), "{row}");
+        }
     }
 
     proptest! {

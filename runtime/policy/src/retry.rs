@@ -52,10 +52,12 @@ impl RetryConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct BudgetConfig {
-    /// What each first attempt adds, in repeats. 0.2: the share that Finagle and the gRPC service
-    /// meshes settled on; load grows by a fifth at most while a provider is down.
+    /// What each first attempt adds, in repeats. 0.2: Finagle's and Linkerd's; load grows by a fifth
+    /// at most while a provider is down. None of the chat peers has a budget: there, retries times
+    /// fallbacks multiply an outage.
     pub ratio: f64,
-    /// What time adds, in repeats a minute. 10: a person who sends little must still get repeats.
+    /// What time adds, in repeats a minute. 10: a person who sends little must still get repeats;
+    /// those meshes add ten a second, for services.
     pub per_minute: f64,
     /// The most that is saved up. 10: enough for five requests that fail together.
     pub max: f64,
@@ -215,7 +217,7 @@ pub fn decide(
             return give_up(GiveUp::WaitTooLong);
         }
         // Never earlier than asked, and jittered, because everybody was told the same.
-        Some(asked) => asked.max(asked.saturating_add(own / 4)),
+        Some(asked) => asked.saturating_add(own / 4),
         None => own,
     };
     if !budget.withdraw(now) {
@@ -242,142 +244,4 @@ fn is_unanswered(failure: &Failure) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-    use vale_types::{AuthKind, LimitScope, NetworkFailure, NetworkKind, RateLimit};
-
-    use super::*;
-
-    fn error(kind: ErrorKind) -> Failure {
-        Error::new(kind, "x").into()
-    }
-
-    fn network(request_sent: bool) -> Failure {
-        let kind = NetworkKind::Reset;
-        error(ErrorKind::Network(NetworkFailure { kind, request_sent }))
-    }
-
-    fn limited(ms: u64) -> Failure {
-        error(ErrorKind::RateLimited(RateLimit {
-            retry_after_ms: Some(ms),
-            scope: LimitScope::Requests,
-        }))
-    }
-
-    fn first(failure: &Failure) -> AttemptFacts<'_> {
-        AttemptFacts {
-            attempt: 1,
-            failure,
-            content_seen: false,
-            unanswered_repeats: 0,
-        }
-    }
-
-    fn decided(facts: &AttemptFacts<'_>) -> Decision {
-        let now = Instant::now();
-        let mut budget = RetryBudget::new(BudgetConfig::default(), now);
-        decide(&RetryConfig::default(), &mut budget, facts, now, 0.0)
-    }
-
-    #[test]
-    fn nothing_is_repeated_after_content_or_where_it_would_fail_again() {
-        let well = error(ErrorKind::Internal);
-        let seen = AttemptFacts {
-            content_seen: true,
-            ..first(&well)
-        };
-        assert_eq!(decided(&seen), Decision::GiveUp(GiveUp::ContentSeen));
-        let key = error(ErrorKind::Auth(AuthKind::Invalid));
-        assert_eq!(
-            decided(&first(&key)),
-            Decision::GiveUp(GiveUp::NotRetryable)
-        );
-    }
-
-    #[test]
-    fn two_repeats_with_growing_waits_and_then_no_more() {
-        let failure = error(ErrorKind::Overloaded(None));
-        let after = |attempt| {
-            decided(&AttemptFacts {
-                attempt,
-                ..first(&failure)
-            })
-        };
-        let retry = |ms| Decision::Retry {
-            after: Duration::from_millis(ms),
-            possibly_billed: false,
-        };
-        assert_eq!(after(1), retry(500));
-        assert_eq!(after(2), retry(1000));
-        assert_eq!(after(3), Decision::GiveUp(GiveUp::TooOften));
-    }
-
-    #[test]
-    fn what_was_sent_and_gave_no_status_is_repeated_once_and_marked() {
-        let sent = network(true);
-        assert!(matches!(
-            decided(&first(&sent)),
-            Decision::Retry {
-                possibly_billed: true,
-                ..
-            }
-        ));
-        let again = AttemptFacts {
-            attempt: 2,
-            unanswered_repeats: 1,
-            ..first(&sent)
-        };
-        assert_eq!(decided(&again), Decision::GiveUp(GiveUp::MayBeBilledTwice));
-        let unsent = network(false);
-        assert!(matches!(
-            decided(&first(&unsent)),
-            Decision::Retry {
-                possibly_billed: false,
-                ..
-            }
-        ));
-    }
-
-    #[test]
-    fn the_servers_wait_wins_up_to_a_limit() {
-        let wait = |failure: &Failure| match decided(&first(failure)) {
-            Decision::Retry { after, .. } => after.as_millis(),
-            Decision::GiveUp(why) => panic!("{why:?}"),
-        };
-        assert_eq!(wait(&limited(7000)), 7125);
-        assert_eq!(wait(&limited(0)), 125);
-        assert_eq!(
-            decided(&first(&limited(61_000))),
-            Decision::GiveUp(GiveUp::WaitTooLong)
-        );
-    }
-
-    proptest! {
-        /// However failures come, and whatever the clock does.
-        #[test]
-        fn repeats_never_exceed_the_budget(
-            acts in proptest::collection::vec((any::<bool>(), -50..200_i64), 0..300),
-        ) {
-            let base = Instant::now() + Duration::from_secs(100_000);
-            let (mut now, mut latest) = (base, base);
-            let config = BudgetConfig::default();
-            let mut budget = RetryBudget::new(config.clone(), now);
-            let failure = error(ErrorKind::Internal);
-            let (mut firsts, mut repeats) = (0, 0);
-            for (is_first, ms) in acts {
-                let step = Duration::from_millis(ms.unsigned_abs());
-                now = if ms < 0 { now - step } else { now + step };
-                latest = latest.max(now);
-                if is_first {
-                    firsts += 1;
-                    budget.deposit(now);
-                } else if let Decision::Retry { .. } =
-                    decide(&RetryConfig::default(), &mut budget, &first(&failure), now, 0.5)
-                {
-                    repeats += 1;
-                }
-                prop_assert!(repeats <= config.bound(firsts, latest - base));
-            }
-        }
-    }
-}
+mod tests;

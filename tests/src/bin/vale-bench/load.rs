@@ -7,6 +7,7 @@ use vale_host::{ChildSpec, Escalation};
 use vale_policy::breaker::{Breaker, BreakerConfig, Outcome};
 
 use crate::Result;
+use crate::direct::Direct;
 use crate::measure::{percentile, pss_kb};
 use crate::ours::Ours;
 use crate::report::{Report, micros};
@@ -26,17 +27,28 @@ fn cpu() -> Result<Duration> {
 /// The processor time of one stream at the pace of a fast model.
 pub(crate) async fn slow_stream(upstream: &Process, report: &mut Report) -> Result<()> {
     const SECONDS: u32 = 10;
-    let ours = Ours::start(&upstream.base_url())?;
-    // The plugin is loaded and the connection made.
+    let (direct, ours) = (
+        Direct::new(&upstream.base_url())?,
+        Ours::start(&upstream.base_url())?,
+    );
+    let model = format!("paced-{}-100", SECONDS * 100);
+    let percent = |before: Duration, after: Duration| {
+        let spent = after.saturating_sub(before);
+        spent.as_secs_f64() / f64::from(SECONDS) * 100.0
+    };
+    // The connections are made and the plugin is loaded.
+    direct.answer("events-20-1").await?;
     ours.answer("events-20-1").await?;
     let before = cpu()?;
-    ours.answer(&format!("paced-{}-100", SECONDS * 100)).await?;
-    let spent = cpu()?.saturating_sub(before);
-    let percent = spent.as_secs_f64() / f64::from(SECONDS) * 100.0;
+    direct.answer(&model).await?;
+    let peer = percent(before, cpu()?);
+    let before = cpu()?;
+    ours.answer(&model).await?;
+    let mine = percent(before, cpu()?);
     report.row(
         &format!("CPU of one stream at 100 token/s, over {SECONDS} s"),
-        "",
-        &format!("{percent:.2} % of a core"),
+        &format!("{peer:.2} % of a core"),
+        &format!("{mine:.2} % of a core"),
         "this whole process",
         "< 1 %",
     );
