@@ -48,17 +48,13 @@ impl Api {
 
     /// Answers that other windows receive through this process now.
     pub async fn answers_for_others(&self) -> usize {
-        let others = self.link.others().await;
-        others.map_or(0, |others| *others.borrow())
+        self.link.others().await
     }
 
     /// Ends this process's part: waits while other windows receive answers through it, then ends
     /// the host in order. Dropping the wait ends it at once.
     pub async fn close(self) {
-        if let Some(mut others) = self.link.others().await {
-            // Fails only when the server is gone, and then nobody waits.
-            let _ = others.wait_for(|answers| *answers == 0).await;
-        }
+        self.link.close().await;
         self.link.shut_down(std::time::Duration::ZERO).await;
     }
 

@@ -46,7 +46,11 @@ pub struct BundleFile {
 /// When it cannot be written; nothing is left behind then.
 pub async fn bundle(paths: &Paths, to: &Path, checks: &[Check]) -> Result<Bundle, ApiError> {
     let tree = match Api::open(paths.clone(), None).await {
-        Ok(api) => api.status().await.ok(),
+        Ok(api) => {
+            let tree = api.status().await.ok();
+            api.close().await;
+            tree
+        }
         Err(_) => None,
     };
     let mut files = vec![

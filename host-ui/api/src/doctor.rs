@@ -97,6 +97,8 @@ pub async fn doctor(paths: Paths, mut each: impl FnMut(&Check)) -> Vec<Check> {
             done(vec![api.check_infer()]);
             done(vec![api.check_model_file().await]);
             done(vec![api.check_answer().await]);
+            // Another window may have found this process's host in the meantime.
+            api.close().await;
         }
         Err(error) => done(vec![Check::of_error("host", error)]),
     }

@@ -40,6 +40,8 @@ const SECRET: &[&str] = &[
     "password",
     "passphrase",
     "credential",
+    "auth",
+    "pin",
 ];
 /// The shortest run of characters that could be a key.
 const MIN_KEY: usize = 20;
@@ -177,61 +179,62 @@ fn is_id(word: &str) -> bool {
 pub(crate) fn settings(text: &str) -> String {
     match text.parse::<toml_edit::DocumentMut>() {
         Err(_) => "# the settings have a mistake and are not shown\n".to_owned(),
-        Ok(mut document) => {
-            hide(document.as_table_mut());
-            // Comments may say anything.
-            let bare: Result<toml_edit::DocumentMut, _> =
-                strip_comments(&document.to_string()).parse();
-            bare.map_or_else(|_| String::new(), |document| document.to_string())
+        Ok(document) => {
+            // Made anew of names and values: comments may say anything.
+            toml_edit::DocumentMut::from(bare(document.as_table(), false)).to_string()
         }
     }
 }
 
-fn strip_comments(text: &str) -> String {
-    let lines = text
-        .lines()
-        .filter(|line| !line.trim_start().starts_with('#'));
-    lines.collect::<Vec<_>>().join("\n")
-}
-
-fn hide(table: &mut dyn toml_edit::TableLike) {
-    for (name, item) in table.iter_mut() {
-        let name = name.get().to_lowercase();
-        let is_secret = SECRET.iter().any(|part| name.contains(part)) && name != "keys";
-        hide_item(item, is_secret);
+fn bare(table: &toml_edit::Table, is_secret: bool) -> toml_edit::Table {
+    let mut made = toml_edit::Table::new();
+    made.set_implicit(table.is_implicit());
+    for (name, item) in table {
+        made.insert(name, bare_item(item, is_secret || names_secret(name)));
     }
+    made
 }
 
-fn hide_item(item: &mut toml_edit::Item, is_secret: bool) {
+/// Whether what has this name is not shown at all; what is below it neither.
+fn names_secret(name: &str) -> bool {
+    let name = name.to_lowercase();
+    SECRET.iter().any(|part| name.contains(part)) && name != "keys"
+}
+
+fn bare_item(item: &toml_edit::Item, is_secret: bool) -> toml_edit::Item {
+    use toml_edit::Item;
     match item {
-        toml_edit::Item::Value(value) => hide_value(value, is_secret),
-        toml_edit::Item::Table(table) => hide(table),
-        toml_edit::Item::ArrayOfTables(tables) => {
-            for table in tables.iter_mut() {
-                hide(table);
-            }
+        Item::None => Item::None,
+        Item::Value(value) => Item::Value(bare_value(value, is_secret)),
+        Item::Table(table) => Item::Table(bare(table, is_secret)),
+        Item::ArrayOfTables(tables) => {
+            Item::ArrayOfTables(tables.iter().map(|table| bare(table, is_secret)).collect())
         }
-        toml_edit::Item::None => {}
     }
 }
 
-fn hide_value(value: &mut toml_edit::Value, is_secret: bool) {
+fn bare_value(value: &toml_edit::Value, is_secret: bool) -> toml_edit::Value {
+    use toml_edit::Value;
     match value {
-        toml_edit::Value::String(text) => {
-            let shown = if is_secret {
-                hidden(text.value())
-            } else {
-                shown(text.value())
-            };
-            *value = shown.into();
+        Value::String(text) if is_secret => hidden(text.value()).into(),
+        Value::String(text) => shown(text.value()).into(),
+        Value::Array(items) => {
+            let items = items.iter().map(|item| bare_value(item, is_secret));
+            Value::Array(items.collect())
         }
-        toml_edit::Value::Array(items) => {
-            for item in items.iter_mut() {
-                hide_value(item, is_secret);
+        Value::InlineTable(table) => {
+            let mut made = toml_edit::InlineTable::new();
+            for (name, value) in table {
+                made.insert(name, bare_value(value, is_secret || names_secret(name)));
             }
+            Value::InlineTable(made)
         }
-        toml_edit::Value::InlineTable(table) => hide(table),
-        number => number.decor_mut().clear(),
+        // A pin is a secret too.
+        _ if is_secret => "[hidden]".into(),
+        Value::Integer(number) => (*number.value()).into(),
+        Value::Float(number) => (*number.value()).into(),
+        Value::Boolean(switch) => (*switch.value()).into(),
+        Value::Datetime(time) => (*time.value()).into(),
     }
 }
 
@@ -300,6 +303,15 @@ mod tests {
             assert!(shown.contains(kept), "{kept}: {shown}");
         }
         assert!(!settings("broken = ").contains("broken"));
+        let shown = settings(
+            "[providers.lan] # my employer\ngrants = [\n  \"chat\", # ask Bob\n  # sk-1\n]\nx = { a = 1 } # sk-2\nmore = true # sk-3\n[providers.lan.settings.token]\nvalue = \"hunter2\"\npin = 4711\n[[list]] # sk-4\na = 1\n",
+        );
+        for gone in ["employer", "Bob", "sk-", "hunter2", "4711"] {
+            assert!(!shown.contains(gone), "{gone}: {shown}");
+        }
+        for kept in ["grants = [\"chat\"]", "a = 1", "more = true", "[[list]]"] {
+            assert!(shown.contains(kept), "{kept}: {shown}");
+        }
     }
 
     #[test]

@@ -17,6 +17,26 @@ const MAX_KEY_INPUT: u64 = 64 << 10;
 /// whoever shows its failure looks here first.
 static CANCELLED: AtomicBool = AtomicBool::new(false);
 
+/// The editor of the conversation reads the terminal: a question would share the keyboard with it.
+/// Only another window's request leads to one at such a time.
+static EDITING: AtomicBool = AtomicBool::new(false);
+
+/// While it lives, nobody is asked for a passphrase.
+pub(crate) struct Editing(());
+
+impl Editing {
+    pub(crate) fn begin() -> Self {
+        EDITING.store(true, Ordering::SeqCst);
+        Self(())
+    }
+}
+
+impl Drop for Editing {
+    fn drop(&mut self) {
+        EDITING.store(false, Ordering::SeqCst);
+    }
+}
+
 /// Hidden prompts that are open.
 static PROMPTS: Mutex<usize> = Mutex::new(0);
 static PROMPT_CLOSED: Condvar = Condvar::new();
@@ -49,6 +69,9 @@ pub(crate) fn passphrase() -> Option<Ask> {
         return None;
     }
     Some(Box::new(|purpose| {
+        if EDITING.load(Ordering::SeqCst) {
+            return Ok(None);
+        }
         if CANCELLED.load(Ordering::SeqCst) {
             // Several providers at once would each ask.
             return Ok(None);

@@ -146,7 +146,9 @@ async fn read_line(
 ) -> Result<(MemHistory, Result<String, ReadlineError>), ApiError> {
     let read = tokio::task::spawn_blocking(move || {
         let mut editor = Editor::<(), _>::with_history(Config::default(), history)?;
+        let editing = ask::Editing::begin();
         let read = editor.readline("> ");
+        drop(editing);
         if let Ok(line) = &read {
             // Only in memory; failing to remember a line is no reason to stop.
             let _ = editor.add_history_entry(line.as_str());

@@ -1,15 +1,22 @@
-//! Anthropic Messages: thinking with its signatures, tool use, prompt caching with both lifetimes,
-//! and tokens counted ahead.
+//! Anthropic's Messages API at any base URL: Anthropic itself, and servers that speak its wire
+//! (llama-server, LM Studio, Ollama, LiteLLM). Thinking with its seals, tool use, prompt caching
+//! with both lifetimes, and tokens counted ahead.
 
+mod blocks;
+mod cache;
 mod errors;
 mod mapper;
 mod messages;
 mod models;
+mod open_block;
+mod options;
 mod request;
+mod settings;
 mod usage;
 
 pub use mapper::MessagesMapper;
 
+use vale_sdk::json::Value;
 use vale_sdk::{Context, Error, HttpReply, HttpRequest, Listing, Provider, ProviderInfo, Request};
 
 /// The provider.
@@ -30,42 +37,30 @@ impl Provider for Anthropic {
         models::step(context, replies)
     }
 
-    fn completion_request(context: &Context, request: &Request) -> Result<HttpRequest, Error> {
-        let body = request::body(context, request)?.with("stream", true);
-        let post = HttpRequest::post_json(context.url("base_url", "messages")?, body)
-            .header("accept", "text/event-stream");
-        Ok(with_version(context, post))
+    fn count_request(context: &Context, request: &Request) -> Result<HttpRequest, Error> {
+        let url = settings::url(context, "messages/count_tokens")?;
+        let post = HttpRequest::post_json(url, request::countable(context, request)?);
+        Ok(settings::with_version(context, post))
     }
 
-    fn mapper(_: &Context, _: &Request) -> MessagesMapper {
-        MessagesMapper::default()
+    fn parse_count(_: &Context, reply: &HttpReply) -> Result<u64, Error> {
+        let count = reply.json()?.get("input_tokens").and_then(Value::u64);
+        count.ok_or_else(|| Error::malformed("The server did not say how many tokens there are."))
+    }
+
+    fn completion_request(context: &Context, request: &Request) -> Result<HttpRequest, Error> {
+        let url = settings::url(context, "messages")?;
+        let body = request::body(context, request)?.with("stream", true);
+        let post = HttpRequest::post_json(url, body).header("accept", "text/event-stream");
+        Ok(settings::with_version(context, post))
+    }
+
+    fn mapper(_: &Context, request: &Request) -> MessagesMapper {
+        MessagesMapper::new(request.messages.len())
     }
 
     fn error_from_reply(reply: &HttpReply) -> Error {
         errors::of_reply(reply)
-    }
-
-    fn count_request(context: &Context, request: &Request) -> Result<HttpRequest, Error> {
-        let url = context.url("base_url", "messages/count_tokens")?;
-        let post = HttpRequest::post_json(url, request::countable(context, request)?);
-        Ok(with_version(context, post))
-    }
-
-    fn parse_count(_: &Context, reply: &HttpReply) -> Result<u64, Error> {
-        let count = reply
-            .json()?
-            .get("input_tokens")
-            .and_then(|count| count.u64());
-        count.ok_or_else(|| Error::malformed("The server did not say how many tokens there are."))
-    }
-}
-
-/// The API's version, and the features that the person asked for.
-fn with_version(context: &Context, request: HttpRequest) -> HttpRequest {
-    let request = request.header("anthropic-version", "2023-06-01");
-    match context.text("beta") {
-        Some(beta) => request.header("anthropic-beta", beta),
-        None => request,
     }
 }
 

@@ -1,13 +1,11 @@
-//! The conversation, as this wire has it: user and assistant take turns, and a tool's result is
-//! something that the user says.
+//! The conversation, as this wire has it: instructions stand apart, user and assistant take turns,
+//! and a tool's result is something that the user says.
 
 use vale_sdk::json::Json;
-use vale_sdk::{
-    Blob, CacheMark, Context, Error, Media, Message, Part, ResultPart, Role, ToolCall, ToolResult,
-};
+use vale_sdk::{Error, ErrorKind, Message, Role};
 
-/// Cache breakpoints in one request; the API refuses a fifth.
-const MAX_BREAKPOINTS: usize = 4;
+use crate::blocks::{self, Block};
+use crate::cache::{self, Lifetime};
 
 /// The `system` blocks and the `messages` of a request.
 pub(crate) struct Conversation {
@@ -18,271 +16,86 @@ pub(crate) struct Conversation {
 /// One turn while it is put together.
 struct Turn {
     role: &'static str,
-    blocks: Vec<Json>,
+    blocks: Vec<Block>,
 }
 
 /// Rewrites the conversation.
 ///
 /// # Errors
 /// `unsupported` for what this wire cannot carry: leaving it out in silence would let the model
-/// answer another question.
-pub(crate) fn all(_: &Context, messages: &[Message]) -> Result<Conversation, Error> {
-    let marks = breakpoints(messages);
+/// answer another question. `invalid-request` for a conversation in which nobody says anything.
+pub(crate) fn all(messages: &[Message]) -> Result<Conversation, Error> {
     let mut system = Vec::new();
     let mut turns: Vec<Turn> = Vec::new();
-    for (message, mark) in messages.iter().zip(marks) {
-        let (role, mut blocks) = match message.role {
-            // What comes in the middle of a conversation counts for all of it.
-            Role::System | Role::Developer => ("system", blocks(&message.parts, "instructions")?),
-            Role::Assistant => ("assistant", said(&message.parts)?),
-            _ => ("user", asked(&message.parts)?),
+    for message in messages {
+        let (role, mut found) = match &message.role {
+            // The wire has one place for instructions: those from the midst of a conversation
+            // count from its start.
+            Role::System | Role::Developer => ("system", blocks::instructions(&message.parts)?),
+            Role::Assistant => ("assistant", blocks::said(&message.parts)?),
+            Role::User | Role::Tool => ("user", blocks::asked(&message.parts)?),
+            Role::Other(name) => {
+                return Err(Error::unsupported(
+                    format!("role {name}"),
+                    format!("This provider does not know who \"{name}\" is in a conversation."),
+                ));
+            }
         };
-        if let (Some(mark), Some(last)) = (mark, blocks.last_mut()) {
-            last.set("cache_control", mark);
-        }
-        if role == "system" {
-            system.append(&mut blocks);
-            continue;
+        let mark = Lifetime::of(&message.cache)?;
+        // A message of which nothing is left marks what stands before it.
+        let target = match (role, turns.last_mut()) {
+            _ if !found.is_empty() => found.last_mut(),
+            ("system", _) => system.last_mut(),
+            (_, Some(turn)) => turn.blocks.last_mut(),
+            (_, None) => None,
+        };
+        if let Some(block) = target {
+            block.mark = mark.or(block.mark);
         }
         match turns.last_mut() {
-            Some(turn) if turn.role == role => turn.blocks.append(&mut blocks),
-            _ if blocks.is_empty() => {}
-            _ => turns.push(Turn { role, blocks }),
+            _ if role == "system" => system.append(&mut found),
+            Some(turn) if turn.role == role => turn.blocks.append(&mut found),
+            _ if found.is_empty() => {}
+            _ => turns.push(Turn {
+                role,
+                blocks: found,
+            }),
         }
     }
-    let messages = turns.into_iter().map(|mut turn| {
-        // Results of tools must come before anything else of the turn.
-        turn.blocks.sort_by_key(|block| !is_tool_result(block));
+    if turns.is_empty() {
+        return Err(Error::new(
+            ErrorKind::InvalidRequest(Some("messages".into())),
+            "The conversation holds no message to answer; nothing was sent.",
+        ));
+    }
+    arrange(&mut turns);
+    let said = turns.iter_mut().flat_map(|turn| &mut turn.blocks);
+    let mut in_order: Vec<&mut Block> = system.iter_mut().chain(said).collect();
+    cache::set_breakpoints(&mut in_order);
+    let json =
+        |blocks: Vec<Block>| -> Vec<Json> { blocks.into_iter().map(|block| block.json).collect() };
+    let messages = turns.into_iter().map(|turn| {
         Json::object()
             .with("role", turn.role)
-            .with("content", turn.blocks)
+            .with("content", json(turn.blocks))
     });
     Ok(Conversation {
-        system,
         messages: messages.collect(),
+        system: json(system),
     })
 }
 
-/// The `cache_control` of each message. Where there are too many marks the last ones stay, which
-/// reach furthest; and a long one must not follow a short one, so those before it become long.
-fn breakpoints(messages: &[Message]) -> Vec<Option<Json>> {
-    let marked = |message: &Message| matches!(message.cache, CacheMark::Short | CacheMark::Long);
-    let all = messages.iter().filter(|message| marked(message)).count();
-    let mut to_drop = all.saturating_sub(MAX_BREAKPOINTS);
-    let last_long = messages
-        .iter()
-        .rposition(|message| matches!(message.cache, CacheMark::Long));
-    let mark = |(at, message): (usize, &Message)| {
-        if !marked(message) {
-            return None;
-        }
-        if to_drop > 0 {
-            to_drop -= 1;
-            return None;
-        }
-        let control = Json::object().with("type", "ephemeral");
-        Some(if last_long.is_some_and(|last| at <= last) {
-            control.with("ttl", "1h")
-        } else {
-            control
-        })
-    };
-    messages.iter().enumerate().map(mark).collect()
-}
-
-fn is_tool_result(block: &Json) -> bool {
-    let Json::Object(members) = block else {
-        return false;
-    };
-    let is_type = |(name, value): &(String, Json)| {
-        name == "type" && *value == Json::String("tool_result".into())
-    };
-    members.iter().any(is_type)
-}
-
-/// What a person says.
-fn asked(parts: &[Part]) -> Result<Vec<Json>, Error> {
-    blocks(parts, "this message")
-}
-
-/// What the model said.
-fn said(parts: &[Part]) -> Result<Vec<Json>, Error> {
-    let mut blocks = Vec::new();
-    for part in parts {
-        match part {
-            Part::Text(text) if text.trim().is_empty() => {}
-            Part::Text(text) => blocks.push(text_block(text)),
-            Part::ToolCall(call) => blocks.push(tool_use(call)?),
-            // Without its seal the API refuses it, and the model can do without.
-            Part::Thinking(thinking) => {
-                if let Some(signature) = &thinking.signature {
-                    let block = Json::object()
-                        .with("type", "thinking")
-                        .with("thinking", thinking.text.as_str())
-                        .with("signature", signature.as_str());
-                    blocks.push(block);
-                }
-            }
-            Part::RedactedThinking(data) => blocks.push(
-                Json::object()
-                    .with("type", "redacted_thinking")
-                    .with("data", data.as_str()),
-            ),
-            part => return Err(cannot_carry(part, "an answer of the model")),
-        }
+/// What the API asks of the order and the end of turns.
+fn arrange(turns: &mut [Turn]) {
+    for turn in turns.iter_mut() {
+        // Results of tools must come before anything else that the user says.
+        turn.blocks.sort_by_key(|block| !block.is_tool_result);
     }
-    Ok(blocks)
-}
-
-fn blocks(parts: &[Part], place: &str) -> Result<Vec<Json>, Error> {
-    let mut blocks = Vec::new();
-    for part in parts {
-        match part {
-            // The API refuses an empty text.
-            Part::Text(text) if text.trim().is_empty() => {}
-            Part::Text(text) => blocks.push(text_block(text)),
-            Part::Image(media) => blocks.push(image(media)?),
-            Part::File(media) => blocks.push(document(media)?),
-            Part::ToolResult(result) => blocks.push(tool_result(result)?),
-            part => return Err(cannot_carry(part, place)),
-        }
-    }
-    Ok(blocks)
-}
-
-fn text_block(text: &str) -> Json {
-    Json::object().with("type", "text").with("text", text)
-}
-
-fn image(media: &Media) -> Result<Json, Error> {
-    if let Media::Blob(blob) = media
-        && !matches!(
-            blob.media_type.as_str(),
-            "image/jpeg" | "image/png" | "image/gif" | "image/webp"
-        )
+    // An answer that the model is to continue must not end in blanks.
+    if let Some(turn) = turns.last_mut()
+        && turn.role == "assistant"
+        && let Some(block) = turn.blocks.last_mut()
     {
-        return Err(Error::unsupported(
-            blob.media_type.as_str(),
-            format!(
-                "This provider takes images as JPEG, PNG, GIF or WebP, not as {}.",
-                blob.media_type
-            ),
-        ));
+        block.trim_end();
     }
-    Ok(Json::object()
-        .with("type", "image")
-        .with("source", source(media)?))
-}
-
-/// PDF goes as it is; this plugin holds a handle and cannot read text out of another file.
-fn document(media: &Media) -> Result<Json, Error> {
-    let mut json = Json::object().with("type", "document");
-    if let Media::Blob(blob) = media {
-        if blob.media_type != "application/pdf" {
-            return Err(Error::unsupported(
-                blob.media_type.as_str(),
-                format!(
-                    "This provider takes files as PDF, not as {}; put text into the message.",
-                    blob.media_type
-                ),
-            ));
-        }
-        if let Some(name) = &blob.name {
-            json.set("title", name.as_str());
-        }
-    }
-    json.set("source", source(media)?);
-    Ok(json)
-}
-
-fn source(media: &Media) -> Result<Json, Error> {
-    match media {
-        Media::Blob(blob) => Ok(Json::object()
-            .with("type", "base64")
-            .with("media_type", blob.media_type.as_str())
-            .with("data", base64(blob))),
-        Media::Url(url) => Ok(Json::object().with("type", "url").with("url", url.as_str())),
-        Media::Other(extra) => Err(Error::unsupported(
-            extra.name.as_str(),
-            format!(
-                "This provider does not know attachments of kind \"{}\".",
-                extra.name
-            ),
-        )),
-    }
-}
-
-fn base64(blob: &Blob) -> Json {
-    Json::Base64 {
-        prefix: String::new(),
-        blob: blob.id.clone(),
-    }
-}
-
-fn tool_use(call: &ToolCall) -> Result<Json, Error> {
-    let input = match call.arguments_json.trim() {
-        "" => Json::object(),
-        arguments => Json::raw(&format!("The arguments of {}", call.name), arguments)?,
-    };
-    Ok(Json::object()
-        .with("type", "tool_use")
-        .with("id", id(&call.id))
-        .with("name", call.name.as_str())
-        .with("input", input))
-}
-
-fn tool_result(result: &ToolResult) -> Result<Json, Error> {
-    let mut content = Vec::new();
-    for part in &result.content {
-        content.push(match part {
-            ResultPart::Text(text) | ResultPart::Json(text) if text.trim().is_empty() => continue,
-            ResultPart::Text(text) | ResultPart::Json(text) => text_block(text),
-            ResultPart::Image(media) => image(media)?,
-            ResultPart::File(media) => document(media)?,
-            ResultPart::Other(extra) => {
-                return Err(Error::unsupported(
-                    extra.name.as_str(),
-                    "This provider cannot carry that part of a tool's result.",
-                ));
-            }
-        });
-    }
-    let mut json = Json::object()
-        .with("type", "tool_result")
-        .with("tool_use_id", id(&result.call_id))
-        .with("content", content);
-    if result.is_error {
-        json.set("is_error", true);
-    }
-    Ok(json)
-}
-
-/// An id that this API takes: letters, digits, `_` and `-`. Calls made elsewhere may have others;
-/// call and result are changed alike.
-fn id(id: &str) -> String {
-    let fit = |c: char| {
-        if c.is_ascii_alphanumeric() || c == '-' {
-            c
-        } else {
-            '_'
-        }
-    };
-    id.chars().map(fit).collect()
-}
-
-fn cannot_carry(part: &Part, place: &str) -> Error {
-    let name = match part {
-        Part::Text(_) => "text",
-        Part::Image(_) => "image",
-        Part::File(_) => "file",
-        Part::Audio(_) => "audio",
-        Part::ToolCall(_) => "tool call",
-        Part::ToolResult(_) => "tool result",
-        Part::Thinking(_) | Part::RedactedThinking(_) => "thinking",
-        Part::Other(extra) => &extra.name,
-    };
-    Error::unsupported(
-        name,
-        format!("This provider cannot carry \"{name}\" in {place}."),
-    )
 }

@@ -6,43 +6,65 @@ use vale_sdk::{
     Capabilities, Context, Error, Extra, HttpReply, HttpRequest, Listing, Model, Provider,
 };
 
-use crate::{LmStudio, base, openai};
+use crate::{LmStudio, address};
 
-/// The current API, then the one that it replaced, then what every OpenAI server has.
-const PATHS: [&str; 3] = ["api/v1/models", "api/v0/models", "v1/models"];
+/// LM Studio's own lists and the member that holds each: since 0.4, and since 0.3.6.
+const OWN: [(&str, &str); 2] = [("api/v1/models", "models"), ("api/v0/models", "data")];
 
-/// Asks one after the other until a server knows the address.
+/// What LM Studio begins the names of models with that only embed.
+const EMBEDS: &str = "text-embedding-";
+
+/// Asks one after the other until the server knows the address.
+///
+/// # Errors
+/// A refusal of the key, or the failure of the last that is asked.
 pub(crate) fn step(context: &Context, replies: &[HttpReply]) -> Result<Listing, Error> {
+    let own: &[(&str, &str)] = if address::is_openai_only(context) {
+        &[]
+    } else {
+        &OWN
+    };
     if let Some(last) = replies.last() {
         if matches!(last.status, 401 | 403) {
             return Err(LmStudio::error_from_reply(last));
         }
-        // Older versions answer an address that they do not know with status 200 and an error.
-        let list = match replies.len() {
-            1 => list(last, "models"),
-            2 => list(last, "data"),
-            _ => return OpenAi::list_step(&openai(context)?, std::slice::from_ref(last)),
-        };
-        if let Some(models) = list {
-            return Ok(Listing::Done(models));
+        match own.get(replies.len() - 1) {
+            None => return openai_list(context, last),
+            // Older versions answer an address that they do not know with status 200 and an error.
+            Some((_, member)) => {
+                if let Some(models) = own_list(last, member) {
+                    return Ok(Listing::Done(models));
+                }
+            }
         }
     }
-    let path = PATHS.get(replies.len()).copied().unwrap_or("v1/models");
-    let url = format!("{}/{path}", base(context)?);
-    Ok(Listing::Ask(HttpRequest::get(url)))
+    match own.get(replies.len()) {
+        Some((path, _)) => Ok(Listing::Ask(HttpRequest::get(address::url(context, path)?))),
+        None => OpenAi::list_step(&address::openai(context)?, &[]),
+    }
 }
 
-fn list(reply: &HttpReply, name: &str) -> Option<Vec<Model>> {
+/// The list that every server of the OpenAI wire has; it holds little but names.
+fn openai_list(context: &Context, reply: &HttpReply) -> Result<Listing, Error> {
+    if !reply.is_success() {
+        return Err(LmStudio::error_from_reply(reply));
+    }
+    let mut models = OpenAi::parse_models(&address::openai(context)?, reply)?;
+    models.retain(|model| !model.id.starts_with(EMBEDS));
+    Ok(Listing::Done(models))
+}
+
+fn own_list(reply: &HttpReply, member: &str) -> Option<Vec<Model>> {
     let json = Value::parse(&reply.body).filter(|_| reply.is_success())?;
-    let list = json.get(name).filter(|list| list.is_array())?;
+    let list = json.get(member).filter(|list| list.is_array())?;
     Some(list.items().iter().filter_map(model).collect())
 }
 
 /// A language model of either form; what only embeds cannot chat.
 fn model(entry: &Value<'_>) -> Option<Model> {
     let text = |name: &str| entry.get(name)?.text();
-    let kind = text("type").unwrap_or_default();
-    if kind.starts_with("embedding") {
+    let kind = text("type");
+    if !matches!(kind.as_deref(), None | Some("llm" | "vlm")) {
         return None;
     }
     let id = text("key").or_else(|| text("id"))?;
@@ -53,13 +75,13 @@ fn model(entry: &Value<'_>) -> Option<Model> {
     };
     // What it runs with counts before what it was made for.
     let running = instances
-        .and_then(|instances| instances.items().first())
-        .and_then(|instance| instance.get("config")?.get("context_length")?.u64())
+        .and_then(smallest_context)
         .or_else(|| entry.get("loaded_context_length")?.u64());
+    let made_for = || entry.get("max_context_length")?.u64();
     Some(Model {
         display_name: text("display_name").filter(|name| *name != id),
-        capabilities: capabilities(entry, &kind),
-        context_window: running.or_else(|| entry.get("max_context_length")?.u64()),
+        capabilities: capabilities(entry, kind.as_deref()),
+        context_window: running.or_else(made_for).filter(|tokens| *tokens > 0),
         loaded,
         extras: [
             "max_context_length",
@@ -75,10 +97,18 @@ fn model(entry: &Value<'_>) -> Option<Model> {
     })
 }
 
+/// Of several instances any may answer, so that only what the smallest takes is sure to fit.
+fn smallest_context(instances: &Value<'_>) -> Option<u64> {
+    let contexts = instances.items().iter();
+    contexts
+        .filter_map(|instance| instance.get("config")?.get("context_length")?.u64())
+        .min()
+}
+
 /// Told as an object of the current API, or as a list and a type of the one before.
-fn capabilities(entry: &Value<'_>, kind: &str) -> Option<Capabilities> {
+fn capabilities(entry: &Value<'_>, kind: Option<&str>) -> Option<Capabilities> {
     let told = entry.get("capabilities");
-    if told.is_none() && kind != "vlm" {
+    if told.is_none() && kind != Some("vlm") {
         return None;
     }
     let flag = |name: &str| told.and_then(|told| told.get(name)?.bool()) == Some(true);
@@ -89,8 +119,12 @@ fn capabilities(entry: &Value<'_>, kind: &str) -> Option<Capabilities> {
             .any(|item| item.bytes() == Some(name.as_bytes()))
     };
     let mut found = Capabilities::SYSTEM_ROLE;
-    if flag("vision") || kind == "vlm" {
+    if flag("vision") || kind == Some("vlm") {
         found |= Capabilities::IMAGES_IN;
+    }
+    // Where a model reasons it is told how it may be asked to.
+    if told.and_then(|told| told.get("reasoning")).is_some() {
+        found |= Capabilities::THINKING;
     }
     if flag("trained_for_tool_use") || listed("tool_use") {
         found |= Capabilities::TOOLS;

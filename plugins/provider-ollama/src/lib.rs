@@ -1,11 +1,14 @@
 //! Ollama's own chat API: newline-delimited JSON, thinking, tools, images, and a context that is
 //! always named, so that nothing of a conversation is cut in silence.
 
+mod address;
+mod calls;
 mod errors;
 mod mapper;
 mod messages;
 mod models;
 mod request;
+mod window;
 
 pub use mapper::ChatMapper;
 
@@ -34,18 +37,13 @@ impl Provider for Ollama {
     }
 
     fn completion_request(context: &Context, request: &Request) -> Result<HttpRequest, Error> {
-        let url = context.url("base_url", "api/chat")?;
-        Ok(HttpRequest::post_json(
-            url,
-            request::body(context, request)?,
-        ))
+        let url = address::url(context, "chat")?;
+        let post = HttpRequest::post_json(url, request::body(context, request)?);
+        Ok(post.header("accept", "application/x-ndjson"))
     }
 
     fn mapper(context: &Context, request: &Request) -> ChatMapper {
-        ChatMapper::new(
-            request.messages.len(),
-            request::context_size(context, request).ok(),
-        )
+        ChatMapper::new(request.messages.len(), window::watched(context, request))
     }
 
     fn error_from_reply(reply: &HttpReply) -> Error {

@@ -4,10 +4,11 @@ use vale_sdk::json::Value;
 use vale_sdk::text::TextJoiner;
 use vale_sdk::usage::UsageTracker;
 use vale_sdk::{
-    CallDelta, CallEnd, CallStart, Error, Event, EventMapper, Extra, Finish, FinishReason, Flow,
-    Frame, Started, ThinkingEnd, Usage, errors,
+    Error, Event, EventMapper, Extra, Finish, FinishReason, Flow, Frame, Started, ThinkingEnd,
+    Usage, errors,
 };
 
+use crate::calls::Calls;
 use crate::errors::of_line;
 
 /// Reads one answer.
@@ -18,10 +19,8 @@ pub struct ChatMapper {
     text: TextJoiner,
     thinking: TextJoiner,
     is_thinking: bool,
-    calls: u32,
-    /// Makes ids that no other answer of this conversation makes.
-    salt: usize,
-    /// The context that was asked for, in tokens.
+    calls: Calls,
+    /// The context that was asked for, in tokens; none where it says nothing.
     context: Option<u64>,
     usage: UsageTracker,
     done_reason: Option<String>,
@@ -37,8 +36,7 @@ impl ChatMapper {
             text: TextJoiner::default(),
             thinking: TextJoiner::default(),
             is_thinking: false,
-            calls: 0,
-            salt: messages,
+            calls: Calls::new(messages),
             context,
             usage: UsageTracker::default(),
             done_reason: None,
@@ -50,7 +48,7 @@ impl ChatMapper {
         if let Some(error) = of_line(line) {
             return Err(error);
         }
-        let message = line.get("message");
+        let message = line.get("message").filter(|message| message.is_object());
         let is_done = line.get("done").and_then(Value::bool);
         if message.is_none() && is_done.is_none() {
             return Err(Error::malformed(
@@ -67,7 +65,7 @@ impl ChatMapper {
             }));
         }
         if let Some(message) = message {
-            self.message(message, out);
+            self.message(message, out)?;
         }
         if is_done != Some(true) {
             return Ok(Flow::Continue);
@@ -88,11 +86,8 @@ impl ChatMapper {
         Ok(Flow::Done)
     }
 
-    fn message(&mut self, message: &Value<'_>, out: &mut Vec<Event>) {
-        let bytes = |name: &str| {
-            let bytes = message.get(name).and_then(Value::bytes);
-            bytes.filter(|bytes| !bytes.is_empty())
-        };
+    fn message(&mut self, message: &Value<'_>, out: &mut Vec<Event>) -> Result<(), Error> {
+        let bytes = |name: &str| message.get(name).and_then(Value::bytes);
         // Proxies over other servers keep those servers' name for it.
         if let Some(text) = bytes("thinking").or_else(|| bytes("reasoning_content")) {
             self.is_thinking = true;
@@ -108,49 +103,9 @@ impl ChatMapper {
             .unwrap_or_default();
         for call in calls {
             self.end_thinking(out);
-            self.call(call, out);
+            self.calls.tell(call, out)?;
         }
-    }
-
-    /// A call comes whole; its number and id may be missing, and its number may come twice.
-    fn call(&mut self, call: &Value<'_>, out: &mut Vec<Event>) {
-        let function = call.get("function");
-        let name = function.and_then(|function| function.get("name")?.text());
-        let arguments = function.and_then(|function| function.get("arguments"));
-        let arguments_json = match arguments {
-            None | Some(Value::Null) => "{}".to_string(),
-            // Some proxies send the arguments as text, as OpenAI does.
-            Some(Value::String(_)) => {
-                let text = arguments.and_then(Value::text).unwrap_or_default();
-                if text.trim().is_empty() {
-                    "{}".into()
-                } else {
-                    text
-                }
-            }
-            Some(object) => object.to_json(),
-        };
-        let index = self.calls;
-        self.calls = self.calls.saturating_add(1);
-        let id = call
-            .get("id")
-            .and_then(Value::text)
-            .filter(|id| !id.is_empty());
-        out.push(Event::ToolCallStart(CallStart {
-            index,
-            id: id.unwrap_or_else(|| format!("call_{}_{index}", self.salt)),
-            name: name.unwrap_or_default(),
-            extras: Vec::new(),
-        }));
-        out.push(Event::ToolCallDelta(CallDelta {
-            index,
-            arguments_json,
-        }));
-        out.push(Event::ToolCallEnd(CallEnd {
-            index,
-            signature: None,
-            extras: Vec::new(),
-        }));
+        Ok(())
     }
 
     fn end_thinking(&mut self, out: &mut Vec<Event>) {
@@ -177,6 +132,20 @@ fn counts(line: &Value<'_>) -> Option<Usage> {
     })
 }
 
+/// What the counts say about a context of so many tokens. A prompt that fills it has been cut, by
+/// a server that ignores `truncate`; an answer that fills the rest ended for want of room, though
+/// Ollama's word for it is that of a limit on the answer.
+fn filled(usage: &Usage, context: u64) -> Option<&'static str> {
+    let prompt = usage.input?;
+    if prompt >= context {
+        Some("prompt-cut-at")
+    } else if usage.total() >= context {
+        Some("context-full-at")
+    } else {
+        None
+    }
+}
+
 impl EventMapper for ChatMapper {
     fn on_frame(&mut self, frame: Frame<'_>, out: &mut Vec<Event>) -> Result<Flow, Error> {
         let data = frame.data.trim_ascii();
@@ -194,18 +163,14 @@ impl EventMapper for ChatMapper {
         let reason = match self.done_reason.as_deref() {
             Some("length") => FinishReason::MaxTokens,
             // It says `stop` after calls too.
-            _ if self.calls > 0 => FinishReason::ToolCalls,
+            _ if !self.calls.is_empty() => FinishReason::ToolCalls,
             Some("stop") | None => FinishReason::Stop,
             Some(other) => FinishReason::Other(other.to_string()),
         };
         let usage = self.usage.last().cloned();
         let mut extras = self.timings;
-        let prompt = usage.as_ref().and_then(|usage| usage.input);
-        // A server that ignores `truncate` and filled the context has cut the conversation.
-        if let (Some(prompt), Some(context)) = (prompt, self.context)
-            && prompt >= context
-        {
-            extras.push(Extra::new("prompt-cut-at", context.to_string()));
+        if let (Some(usage), Some(context)) = (&usage, self.context) {
+            extras.extend(filled(usage, context).map(|name| Extra::new(name, context.to_string())));
         }
         Ok(Finish {
             usage,

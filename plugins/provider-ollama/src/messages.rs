@@ -3,6 +3,8 @@
 use vale_sdk::json::Json;
 use vale_sdk::{Error, Media, Message, Part, ResultPart, Role, ToolCall, ToolResult};
 
+use crate::request::invalid;
+
 /// The `messages` array.
 ///
 /// # Errors
@@ -82,10 +84,15 @@ fn image(media: &Media) -> Result<Json, Error> {
 }
 
 fn tool_call(call: &ToolCall) -> Result<Json, Error> {
+    let what = format!("The arguments of {}", call.name);
     let arguments = match call.arguments_json.trim() {
         "" => Json::object(),
-        arguments => Json::raw(&format!("The arguments of {}", call.name), arguments)?,
+        arguments => Json::raw(&what, arguments)?,
     };
+    // Ollama refuses the whole conversation for arguments of another kind.
+    if matches!(&arguments, Json::Raw(text) if !text.starts_with('{')) {
+        return Err(invalid(&what, "are no JSON object"));
+    }
     let function = Json::object()
         .with("name", call.name.as_str())
         .with("arguments", arguments);

@@ -3,7 +3,7 @@
 use vale_sdk::json::{Json, Value};
 use vale_sdk::{Capabilities, Context, Error, Extra, HttpReply, HttpRequest, Listing, Model};
 
-use crate::errors;
+use crate::{address, errors};
 
 /// Models whose card is asked for; beyond that only the list is told.
 const MAX_CARDS: usize = 200;
@@ -11,7 +11,7 @@ const MAX_CARDS: usize = 200;
 /// First the list, then what is loaded, then one card a model.
 pub(crate) fn step(context: &Context, replies: &[HttpReply]) -> Result<Listing, Error> {
     let [tags, rest @ ..] = replies else {
-        let url = context.url("base_url", "api/tags")?;
+        let url = address::url(context, "tags")?;
         return Ok(Listing::Ask(HttpRequest::get(url)));
     };
     if !tags.is_success() {
@@ -23,11 +23,11 @@ pub(crate) fn step(context: &Context, replies: &[HttpReply]) -> Result<Listing, 
     let entries: Vec<&Value<'_>> = list.items().iter().collect();
     let names: Vec<String> = entries.iter().filter_map(|entry| name(entry)).collect();
     let [loaded, cards @ ..] = rest else {
-        let url = context.url("base_url", "api/ps")?;
+        let url = address::url(context, "ps")?;
         return Ok(Listing::Ask(HttpRequest::get(url)));
     };
     if let Some(next) = names.iter().take(MAX_CARDS).nth(cards.len()) {
-        let url = context.url("base_url", "api/show")?;
+        let url = address::url(context, "show")?;
         let body = Json::object().with("model", next.as_str());
         return Ok(Listing::Ask(HttpRequest::post_json(url, body)));
     }
@@ -66,7 +66,7 @@ fn model(entry: &Value<'_>, card: Option<&Value<'_>>, loaded: Option<&[String]>)
             .is_some_and(|can| can.iter().any(|have| have == word))
     };
     // A model that only embeds cannot chat.
-    if can.is_some() && !has("completion") {
+    if can.is_some() && !has("completion") || can.is_none() && card.is_some_and(pools) {
         return None;
     }
     let details = entry.get("details");
@@ -94,9 +94,22 @@ fn model(entry: &Value<'_>, card: Option<&Value<'_>>, loaded: Option<&[String]>)
     })
 }
 
-/// What the model was made for, in tokens: `<architecture>.context_length`.
+/// What the model was made for, in tokens.
 fn context_length(card: &Value<'_>) -> Option<u64> {
+    about(card, "context_length")?
+        .u64()
+        .filter(|tokens| *tokens > 0)
+}
+
+/// Whether it makes one vector of a text: how Ollama itself knows a model that only embeds, which
+/// older versions do not tell.
+fn pools(card: &Value<'_>) -> bool {
+    about(card, "pooling_type").is_some()
+}
+
+/// `<architecture>.<name>` of a card.
+fn about<'v, 'a>(card: &'v Value<'a>, name: &str) -> Option<&'v Value<'a>> {
     let info = card.get("model_info")?;
     let architecture = info.get("general.architecture")?.text()?;
-    info.get(&format!("{architecture}.context_length"))?.u64()
+    info.get(&format!("{architecture}.{name}"))
 }

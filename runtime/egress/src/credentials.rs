@@ -1,7 +1,7 @@
 //! Credentials, ready to attach. They go in after every check and never come back.
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use zeroize::Zeroizing;
 
 use crate::headers::is_framing;
@@ -68,6 +68,15 @@ impl Credentials {
         for one in self.all.iter().filter(|one| one.belongs_to(target)) {
             named = true;
             match &one.value {
+                Some(_) if headers.contains_key(header::RANGE) => {
+                    // A server that echoes the key could be asked for half of it, which the scan
+                    // of the answer does not know.
+                    return Err(HttpError::denied(format!(
+                        "The plugin asks for a part of an answer ('range') together with the \
+                         credential '{}', which is not allowed.",
+                        one.name
+                    )));
+                }
                 Some(value) if target.arrival != Arrival::FromElsewhere => {
                     headers.insert(one.header.clone(), value.clone());
                 }

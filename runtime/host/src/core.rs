@@ -40,12 +40,23 @@ struct Inner {
     active: watch::Sender<usize>,
 }
 
+/// A provider, while it is configured and for as long as a call to it is being prepared.
 #[derive(Clone)]
-struct Provider {
-    child: Child<ProviderActor>,
-    health: Arc<Health>,
+pub(crate) struct Provider {
+    pub(crate) child: Child<ProviderActor>,
+    pub(crate) health: Arc<Health>,
     /// Providers of one maker understand each other's seals.
     maker: String,
+    _end: Arc<EndWithLast>,
+}
+
+/// Ends the actor once nobody needs it any more.
+struct EndWithLast(Child<ProviderActor>);
+
+impl Drop for EndWithLast {
+    fn drop(&mut self) {
+        self.0.command(Command::Stop);
+    }
 }
 
 impl Core {
@@ -87,32 +98,33 @@ impl Core {
         });
         child.tell_vitals(health.clone());
         let provider = Provider {
+            _end: Arc::new(EndWithLast(child.clone())),
             child,
             health,
             maker: maker.into(),
         };
-        let replaced = self
+        let mut providers = self
             .0
             .providers
             .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(id.clone(), provider);
-        if let Some(replaced) = replaced {
-            replaced.child.command(Command::Stop);
-        }
+            .unwrap_or_else(PoisonError::into_inner);
+        let replaced = providers.insert(id.clone(), provider);
+        // Its end may come with the drop, and is nothing to hold the lock for.
+        drop(providers);
+        drop(replaced);
     }
 
-    /// Takes a provider away. Answers under way go on to their end.
+    /// Takes a provider away. Answers under way go on to their end, also those that wait for a
+    /// place or are being prepared.
     pub fn remove(&self, id: &ProviderId) {
-        let removed = self
+        let mut providers = self
             .0
             .providers
             .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(id);
-        if let Some(removed) = removed {
-            removed.child.command(Command::Stop);
-        }
+            .unwrap_or_else(PoisonError::into_inner);
+        let removed = providers.remove(id);
+        drop(providers);
+        drop(removed);
     }
 
     /// Who answers when somebody cannot, from now on.
@@ -154,18 +166,13 @@ impl Core {
         &self.0.tree
     }
 
-    fn find(&self, id: &ProviderId) -> Option<Provider> {
+    pub(crate) fn find(&self, id: &ProviderId) -> Option<Provider> {
         self.0
             .providers
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .get(id)
             .cloned()
-    }
-
-    pub(crate) fn provider(&self, id: &ProviderId) -> Option<(Child<ProviderActor>, Arc<Health>)> {
-        let found = self.find(id)?;
-        Some((found.child, found.health))
     }
 
     pub(crate) fn health(&self, id: &ProviderId) -> Option<Arc<Health>> {

@@ -46,6 +46,7 @@ cargo xtask <chore>: build, run and check ValeChat
   infer [--baseline]               build the local model's program for this CPU
   bench [--] [arguments …]         release build, benches
   check-windows                    type-check the host for Windows
+  prices                           refresh the price book's data, print what changed
 
 `cargo xtask <chore> --help` says more. Variables that chores obey:
   CARGO_TARGET_DIR         where everything is built

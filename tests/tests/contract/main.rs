@@ -58,7 +58,10 @@ fn every_wire_of_aimock_behaves_alike() {
     check(&bench, "lmstudio", "gpt-4o", &rows(&[]));
     check(&bench, "anthropic", "claude-sonnet-4-5", &rows(&[]));
     // aimock counts nothing on this wire, and its rubbish is half a line, which is a cut line here.
-    let without = ["tokens are counted", "rubbish instead of an answer is malformed"];
+    let without = [
+        "tokens are counted",
+        "rubbish instead of an answer is malformed",
+    ];
     check(&bench, "ollama", "llama3.2", &rows(&without));
     check(&bench, "openrouter", "openai/gpt-4o", &rows(&[]));
     check(&bench, "responses", "gpt-4o", &rows(&[]));

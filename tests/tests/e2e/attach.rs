@@ -115,6 +115,36 @@ fn what_one_terminal_adds_the_other_has_at_once() {
 }
 
 #[test]
+fn a_stopped_owner_is_told_of_and_another_key_than_its_own_is_not_ignored() {
+    let profile = Profile::new();
+    let owner = watching(&profile);
+    let mut command = profile.command(&["chat", "--json", "--max-tokens", "5", "Say hello"]);
+    let asked = command
+        .env("VALECHAT_KEY_OPENAI", "dummy-key")
+        .output()
+        .unwrap();
+    let words = String::from_utf8_lossy(&asked.stderr).into_owned()
+        + &String::from_utf8_lossy(&asked.stdout);
+    assert!(!asked.status.success(), "{words}");
+    assert!(words.contains("VALECHAT_KEY_OPENAI is set here"), "{words}");
+    assert!(!words.contains("dummy-key"), "{words}");
+
+    let signal = |name: &str| {
+        let sent = Command::new("kill")
+            .args([name, &owner.id().to_string()])
+            .status();
+        assert!(sent.unwrap().success());
+    };
+    signal("-STOP");
+    let said = profile.run(&["chat", "--max-tokens", "5", "Say hello"]);
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert!(said.err.contains("does not answer within"), "{said:?}");
+    signal("-CONT");
+    assert_eq!(status(&profile)["process"], owner.id());
+    end(owner);
+}
+
+#[test]
 fn kill_9_of_the_process_with_the_host_is_a_sentence_elsewhere_and_the_next_message_works() {
     let profile = Profile::new();
     let owner = watching(&profile);

@@ -14,14 +14,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
-use tokio::sync::{RwLock, broadcast, watch};
+use tokio::sync::{RwLock, broadcast};
 use tokio::time::Instant;
 use vale_host::{Command, Host, HostEvent, NodeReport, PermissionCard, Profile, Turn, TurnStep};
 use vale_types::{Failure, Media, Model, ModelRef, PluginId, ProviderId, ProviderInfo, Request};
 
 use crate::error::{ApiError, ApiErrorKind};
 use client::{Connection, NoConnection};
-use place::MeetingPlace;
+use place::{Held, MeetingPlace};
 use server::Server;
 use wire::Op;
 
@@ -47,6 +47,8 @@ struct Own {
     host: Host,
     /// None where it cannot be served.
     server: Option<Arc<Server>>,
+    /// Let go of last: nobody else may start a host before this one has ended.
+    _held: Option<Arc<Held>>,
 }
 
 /// How an operation reaches the host.
@@ -95,6 +97,7 @@ impl Link {
             match Connection::open(place).await {
                 Ok(connection) => return Ok(Way::Other(connection)),
                 Err(NoConnection::Stranger(version)) => return Err(stranger(&version)),
+                Err(NoConnection::Mute) => return Err(silent(place.process())),
                 Err(NoConnection::Nobody) => {}
             }
             let taken = place.take().map_err(|error| locked_out(&error))?;
@@ -109,10 +112,7 @@ impl Link {
     }
 
     /// Becomes the process that runs the host.
-    async fn start(
-        &self,
-        meeting: Option<(&MeetingPlace, place::Held)>,
-    ) -> Result<Way, Box<ApiError>> {
+    async fn start(&self, meeting: Option<(&MeetingPlace, Held)>) -> Result<Way, Box<ApiError>> {
         let mut own = self.0.own.write().await;
         if let Some(own) = &*own {
             return Ok(Way::Own(own.host.clone()));
@@ -123,19 +123,19 @@ impl Link {
             .refresh()
             .map_err(|error| Box::new(error.into()))?;
         let host = Host::over(self.0.profile.clone()).map_err(|error| Box::new(error.into()))?;
-        let server = match meeting {
-            None => None,
-            Some((place, held)) => match Server::start(place, held, host.clone()) {
-                Ok(server) => Some(Arc::new(server)),
-                Err(error) => {
-                    tracing::warn!(%error, "other windows cannot share this one's host");
-                    None
-                }
-            },
+        let (place, held) = meeting.unzip();
+        let served = place.map(|place| Server::start(place, host.clone()));
+        let server = match served.transpose() {
+            Ok(server) => server.map(Arc::new),
+            Err(error) => {
+                tracing::warn!(%error, "other windows cannot share this one's host");
+                None
+            }
         };
         *own = Some(Own {
             host: host.clone(),
             server,
+            _held: held.map(Arc::new),
         });
         Ok(Way::Own(host))
     }
@@ -166,17 +166,34 @@ impl Link {
     }
 
     /// Answers that other faces receive through this process.
-    pub(crate) async fn others(&self) -> Option<watch::Receiver<usize>> {
+    pub(crate) async fn others(&self) -> usize {
         let own = self.0.own.read().await;
-        let server = own.as_ref().and_then(|own| own.server.as_ref())?;
-        Some(server.answers())
+        let server = own.as_ref().and_then(|own| own.server.as_ref());
+        server.map_or(0, |server| server.answers())
     }
 
-    /// Ends the host in order, if it is this process's.
+    /// Waits until no other face receives an answer; from then on none can ask for one.
+    pub(crate) async fn close(&self) {
+        let server = {
+            let own = self.0.own.read().await;
+            own.as_ref().and_then(|own| own.server.clone())
+        };
+        if let Some(server) = server {
+            server.close().await;
+        }
+    }
+
+    /// Ends the host in order, if it is this process's. Nobody is served by then.
     pub(crate) async fn shut_down(&self, drain: Duration) {
         let own = self.0.own.write().await.take();
-        if let Some(own) = own {
-            own.host.shut_down(drain).await;
+        if let Some(Own {
+            host,
+            server,
+            _held,
+        }) = own
+        {
+            drop(server);
+            host.shut_down(drain).await;
         }
     }
 
@@ -194,7 +211,7 @@ impl Link {
                     model: model.clone(),
                     request: Box::new(request),
                 };
-                let connection = connection.begin(&op).await?;
+                let connection = connection.with_same_keys()?.begin(&op).await?;
                 Ok(Steps::Other {
                     connection: Box::new(connection),
                     is_over: false,
@@ -208,7 +225,7 @@ impl Link {
             Way::Own(host) => host.models(provider).await,
             Way::Other(connection) => {
                 let provider = provider.clone();
-                Self::ask(connection, Op::Models { provider }).await
+                Self::ask(connection.with_same_keys()?, Op::Models { provider }).await
             }
         }
     }
@@ -235,7 +252,7 @@ impl Link {
                     model: model.clone(),
                     request: Box::new(request),
                 };
-                Self::ask(connection, op).await
+                Self::ask(connection.with_same_keys()?, op).await
             }
         }
     }
@@ -279,7 +296,7 @@ impl Link {
             Way::Own(host) => Ok(host.reload()?),
             Way::Other(connection) => {
                 self.0.profile.refresh()?;
-                let told = Self::ask::<()>(connection, Op::Reload).await;
+                let told = connection.ask_quickly::<()>(&Op::Reload).await;
                 told.map_err(|failure| ApiError::of_failure(failure, "ValeChat", false))
             }
         }
@@ -289,7 +306,7 @@ impl Link {
     pub(crate) async fn keys_changed(&self) {
         self.0.profile.keys_changed();
         if let Ok(Way::Other(connection)) = self.reach().await
-            && let Err(failure) = Self::ask::<()>(connection, Op::KeysChanged).await
+            && let Err(failure) = connection.ask_quickly::<()>(&Op::KeysChanged).await
         {
             tracing::warn!(%failure, "the other window does not know of the key yet");
         }
@@ -299,7 +316,7 @@ impl Link {
     pub(crate) async fn tree(&self) -> Result<Vec<NodeReport>, Failure> {
         match self.reach().await? {
             Way::Own(host) => Ok(host.tree()),
-            Way::Other(connection) => Self::ask(connection, Op::Tree).await,
+            Way::Other(connection) => connection.ask_quickly(&Op::Tree).await,
         }
     }
 
@@ -309,7 +326,7 @@ impl Link {
             Way::Own(host) => Ok(host.command(path, command)),
             Way::Other(connection) => {
                 let path = path.to_owned();
-                Self::ask(connection, Op::Ask { path, command }).await
+                connection.ask_quickly(&Op::Ask { path, command }).await
             }
         }
     }

@@ -1,8 +1,11 @@
 //! Where a profile's host is met: the lock that says who runs it, and its socket.
 
+use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
+
+use sha2::{Digest as _, Sha256};
 
 /// The folder below the state folder that only its owner may enter.
 const FOLDER: &str = "run";
@@ -56,10 +59,14 @@ impl MeetingPlace {
             Err(fs::TryLockError::WouldBlock) => return Ok(None),
             Err(fs::TryLockError::Error(error)) => return Err(error),
         }
-        // For people who look; the lock itself is what counts.
-        file.set_len(0)?;
-        file.rewind()?;
-        file.write_all(std::process::id().to_string().as_bytes())?;
+        // For people who look; the lock itself is what counts, also on a full disk.
+        let noted = file
+            .set_len(0)
+            .and_then(|()| file.rewind())
+            .and_then(|()| file.write_all(std::process::id().to_string().as_bytes()));
+        if let Err(error) = noted {
+            tracing::warn!(%error, "this process's id cannot be noted beside the lock");
+        }
         Ok(Some(Held { _file: file }))
     }
 
@@ -75,7 +82,6 @@ impl MeetingPlace {
     /// is in the system's folder for temporary files, under a name made of the profile's.
     #[cfg(unix)]
     pub(crate) fn socket(&self) -> io::Result<PathBuf> {
-        use std::hash::{DefaultHasher, Hash as _, Hasher as _};
         use std::os::unix::ffi::OsStrExt as _;
         use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
         /// `sun_path` has 104 bytes on macOS and 108 on Linux, with a zero at its end.
@@ -85,9 +91,8 @@ impl MeetingPlace {
             return Ok(path);
         }
         let own = fs::metadata(&self.folder)?.uid();
-        let mut hasher = DefaultHasher::new();
-        self.folder.hash(&mut hasher);
-        let folder = std::env::temp_dir().join(format!("valechat-{own}"));
+        // Not TMPDIR, which may differ from one terminal to the next.
+        let folder = PathBuf::from(format!("/tmp/valechat-{own}"));
         match fs::DirBuilder::new().mode(0o700).create(&folder) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
             _ => {}
@@ -99,7 +104,17 @@ impl MeetingPlace {
                 folder.display()
             )));
         }
-        Ok(folder.join(format!("{:016x}.sock", hasher.finish())))
+        Ok(folder.join(format!("{}.sock", self.short_name())))
+    }
+
+    /// A name made of the folder's, the same in every build.
+    fn short_name(&self) -> String {
+        let digest = Sha256::digest(self.folder.as_os_str().as_encoded_bytes());
+        digest.iter().take(8).fold(String::new(), |mut name, byte| {
+            // Writing to a String cannot fail.
+            let _ = write!(name, "{byte:02x}");
+            name
+        })
     }
 
     /// Whose profile it is.
@@ -112,10 +127,7 @@ impl MeetingPlace {
     /// The pipe's name.
     #[cfg(windows)]
     pub(crate) fn pipe(&self) -> String {
-        use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-        let mut hasher = DefaultHasher::new();
-        self.folder.hash(&mut hasher);
-        format!(r"\\.\pipe\valechat-{:016x}", hasher.finish())
+        format!(r"\\.\pipe\valechat-{}", self.short_name())
     }
 }
 

@@ -2,25 +2,56 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{broadcast, watch};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use vale_host::{Host, TurnStep};
 use vale_types::{Failure, ModelRef, Request};
 
-use super::place::{Held, MeetingPlace};
+use super::place::MeetingPlace;
 use super::wire::{Answer, Hello, Op, PROTOCOL, Wire};
 
 /// Serves for as long as it lives.
 pub(crate) struct Server {
     accepting: JoinHandle<()>,
-    /// Answers that other faces receive through this process.
-    answers: Arc<watch::Sender<usize>>,
+    answers: Arc<Answers>,
     #[cfg(unix)]
     socket: std::path::PathBuf,
-    _held: Held,
+}
+
+/// How long a face may take to say what it wants, and to take what it is sent: one that is stopped
+/// must not keep what it holds in the host.
+const STALLED: Duration = Duration::from_secs(60);
+
+/// Answers that other faces receive through this process; none = no more are begun.
+struct Answers(watch::Sender<Option<usize>>);
+
+/// One of them.
+struct Counted<'a>(&'a Answers);
+
+impl Answers {
+    fn begin(&self) -> Option<Counted<'_>> {
+        let counted = self.0.send_if_modified(|count| {
+            if let Some(count) = count {
+                *count = count.saturating_add(1);
+            }
+            count.is_some()
+        });
+        counted.then_some(Counted(self))
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.0.send_modify(|count| {
+            if let Some(count) = count {
+                *count = count.saturating_sub(1);
+            }
+        });
+    }
 }
 
 impl Drop for Server {
@@ -37,18 +68,21 @@ impl Server {
     ///
     /// # Errors
     /// When the socket cannot be made.
-    pub(crate) fn start(place: &MeetingPlace, held: Held, host: Host) -> io::Result<Self> {
-        let answers = Arc::new(watch::Sender::new(0));
+    pub(crate) fn start(place: &MeetingPlace, host: Host) -> io::Result<Self> {
+        let answers = Arc::new(Answers(watch::Sender::new(Some(0))));
         let counted = Arc::clone(&answers);
         #[cfg(unix)]
         {
             let (listener, socket, owner) = unix_listener(place)?;
             let accepting = tokio::spawn(async move {
+                // Ends with this task, so that nobody is served once the lock is let go.
+                let mut faces = JoinSet::new();
                 loop {
+                    while faces.try_join_next().is_some() {}
                     match listener.accept().await {
                         Ok((stream, _)) if is_owner(&stream, owner) => {
                             let (host, counted) = (host.clone(), Arc::clone(&counted));
-                            tokio::spawn(serve(stream, host, counted));
+                            faces.spawn(serve(stream, host, counted));
                         }
                         Ok(_) => {
                             tracing::warn!("another user came to the socket and was sent away")
@@ -56,7 +90,7 @@ impl Server {
                         Err(error) => {
                             tracing::warn!(%error, "a face could not be accepted");
                             // Out of descriptors, most likely: a pause lets some come free.
-                            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                            tokio::time::sleep(Duration::from_millis(50)).await;
                         }
                     }
                 }
@@ -65,7 +99,6 @@ impl Server {
                 accepting,
                 answers,
                 socket,
-                _held: held,
             })
         }
         #[cfg(windows)]
@@ -77,30 +110,56 @@ impl Server {
                 .reject_remote_clients(true)
                 .create(&name)?;
             let accepting = tokio::spawn(async move {
+                // Ends with this task, so that nobody is served once the lock is let go.
+                let mut faces = JoinSet::new();
                 loop {
+                    while faces.try_join_next().is_some() {}
                     if let Err(error) = next.connect().await {
                         tracing::warn!(%error, "a face could not be accepted");
+                        tokio::time::sleep(Duration::from_millis(50)).await;
                         continue;
                     }
-                    let following = ServerOptions::new()
-                        .reject_remote_clients(true)
-                        .create(&name);
-                    let Ok(following) = following else { return };
+                    let following = loop {
+                        let mut options = ServerOptions::new();
+                        match options.reject_remote_clients(true).create(&name) {
+                            Ok(following) => break following,
+                            Err(error) => {
+                                tracing::warn!(%error, "the next face cannot be awaited yet");
+                                tokio::time::sleep(Duration::from_millis(50)).await;
+                            }
+                        }
+                    };
                     let stream = std::mem::replace(&mut next, following);
-                    tokio::spawn(serve(stream, host.clone(), Arc::clone(&counted)));
+                    faces.spawn(serve(stream, host.clone(), Arc::clone(&counted)));
                 }
             });
-            Ok(Self {
-                accepting,
-                answers,
-                _held: held,
-            })
+            Ok(Self { accepting, answers })
         }
     }
 
     /// Answers that other faces receive through this process now.
-    pub(crate) fn answers(&self) -> watch::Receiver<usize> {
-        self.answers.subscribe()
+    pub(crate) fn answers(&self) -> usize {
+        self.answers.0.borrow().unwrap_or(0)
+    }
+
+    /// Waits until there are none; from then on none is begun.
+    pub(crate) async fn close(&self) {
+        let mut answers = self.answers.0.subscribe();
+        loop {
+            let closed = self.answers.0.send_if_modified(|count| {
+                let is_over = *count == Some(0);
+                if is_over {
+                    *count = None;
+                }
+                is_over
+            });
+            if closed || answers.changed().await.is_err() {
+                return;
+            }
+            if answers.borrow_and_update().is_none() {
+                return;
+            }
+        }
     }
 }
 
@@ -127,7 +186,7 @@ fn is_owner(stream: &tokio::net::UnixStream, owner: u32) -> bool {
 }
 
 /// One connection. An error means that the other side has gone, which needs no answer.
-async fn serve<S>(stream: S, host: Host, answers: Arc<watch::Sender<usize>>)
+async fn serve<S>(stream: S, host: Host, answers: Arc<Answers>)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -136,30 +195,27 @@ where
     }
 }
 
-async fn conversation<S>(
-    mut wire: Wire<S>,
-    host: Host,
-    answers: &watch::Sender<usize>,
-) -> io::Result<()>
+async fn conversation<S>(mut wire: Wire<S>, host: Host, answers: &Answers) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let Some(hello) = wire.read::<Hello>().await? else {
+    let Some(hello) = soon(wire.read::<Hello>()).await? else {
         return Ok(());
     };
     wire.write(&Hello::ours()).await?;
     if hello.protocol != PROTOCOL {
         return Ok(());
     }
-    let Some(op) = wire.read::<Op>().await? else {
+    let Some(op) = soon(wire.read::<Op>()).await? else {
         return Ok(());
     };
     match op {
         Op::Send { model, request } => {
-            answers.send_modify(|count| *count += 1);
-            let ended = turn(&mut wire, &host, &model, *request).await;
-            answers.send_modify(|count| *count = count.saturating_sub(1));
-            ended
+            // None: it goes away, and whoever asks next takes over.
+            let Some(_counted) = answers.begin() else {
+                return Ok(());
+            };
+            turn(&mut wire, &host, &model, *request).await
         }
         Op::Models { provider } => unary(&mut wire, host.models(&provider)).await,
         Op::Describe { provider } => unary(&mut wire, host.describe(&provider)).await,
@@ -168,7 +224,7 @@ where
         }
         Op::Imports { plugin } => unary(&mut wire, host.imports(&plugin)).await,
         Op::Attach { media_type, name } => {
-            let Some(bytes) = wire.read_bytes().await? else {
+            let Some(bytes) = soon(wire.read_bytes()).await? else {
                 return Ok(());
             };
             let media = host.attach(&media_type, name, bytes);
@@ -190,6 +246,12 @@ where
         }
         Op::Events => events(&mut wire, host.events()).await,
     }
+}
+
+/// What a face that runs does at once.
+async fn soon<T>(done: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    let timed = tokio::time::timeout(STALLED, done).await;
+    timed.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
 
 /// Runs work for as long as the other side listens.
@@ -232,7 +294,7 @@ where
             _ = wire.read_bytes() => return Ok(()),
         };
         match step {
-            Some(step) => wire.write(&step).await?,
+            Some(step) => soon(wire.write(&step)).await?,
             None => return Ok(()),
         }
     }
@@ -251,7 +313,7 @@ where
             _ = wire.read_bytes() => return Ok(()),
         };
         match event {
-            Ok(event) => wire.write(&event).await?,
+            Ok(event) => soon(wire.write(&event)).await?,
             // A listener that fell behind goes on with what is new.
             Err(broadcast::error::RecvError::Lagged(_)) => {}
             Err(broadcast::error::RecvError::Closed) => return Ok(()),

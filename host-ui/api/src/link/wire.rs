@@ -3,12 +3,14 @@
 //! Length-prefixed JSON. One connection does one operation: a hello each way, the operation, then
 //! its answers. Closing the connection cancels the operation, as dropping a turn does at home.
 
+use std::collections::BTreeMap;
 use std::io;
 
 use bytes::Bytes;
 use futures::{SinkExt as _, StreamExt as _};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::codec::{Framed, LengthDelimitedCodec};
 use vale_host::Command;
@@ -25,6 +27,10 @@ pub(crate) struct Hello {
     pub(crate) protocol: u32,
     /// Of ValeChat, for the person.
     pub(crate) version: String,
+    /// Keys in this process's environment: the variable's name, and a digest that tells whether
+    /// two are the same.
+    #[serde(default)]
+    pub(crate) keys: BTreeMap<String, String>,
 }
 
 impl Hello {
@@ -32,8 +38,22 @@ impl Hello {
         Self {
             protocol: PROTOCOL,
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            keys: environment_keys(),
         }
     }
+}
+
+fn environment_keys() -> BTreeMap<String, String> {
+    let variables = std::env::vars_os();
+    let keys = variables.filter_map(|(name, value)| {
+        let name = name.into_string().ok()?;
+        name.starts_with("VALECHAT_KEY_").then(|| {
+            let digest = Sha256::digest(value.as_encoded_bytes());
+            let text = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+            (name, text)
+        })
+    });
+    keys.collect()
 }
 
 /// What a face asks of the process that runs the host.

@@ -34,7 +34,7 @@ fn without_the_helper_the_daemons_survive() {
     let (mut child, _stdout) = start_marked(command, &mark);
     child.kill().unwrap();
     child.wait().unwrap();
-    assert_eq!(daemons(&mark), 2);
+    let survivors = daemons(&mark);
     until("the daemons are killed", || {
         for id in living(&mark) {
             let pid = nix::unistd::Pid::from_raw(i32::try_from(id).unwrap());
@@ -43,6 +43,7 @@ fn without_the_helper_the_daemons_survive() {
         }
         living(&mark).is_empty()
     });
+    assert_eq!(survivors, 2);
 }
 
 fn when_the_program_ends_its_daemons_end_first(form: Form) {

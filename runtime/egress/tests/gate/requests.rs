@@ -222,6 +222,23 @@ async fn a_credential_is_attached_and_a_missing_one_is_a_sentence() {
 }
 
 #[tokio::test]
+async fn half_of_an_answer_is_not_asked_for_with_a_key() {
+    let upstream = mirror().await;
+    let mut config = upstream.config();
+    config.credentials = vec![credential("api-key", &upstream.url("/v1"), Some("secret"))];
+    let gate = Gate::new(config).unwrap();
+    let mut request = get(upstream.url("/v1/echo"));
+    request.headers.push(("Range".into(), "bytes=30-33".into()));
+    let error = refused(&gate, request).await;
+    assert_eq!(
+        (error.kind, error.request_sent),
+        (HttpErrorKind::Denied, false)
+    );
+    assert!(error.message.contains("'range'"), "{}", error.message);
+    assert_eq!(upstream.connections(), 0);
+}
+
+#[tokio::test]
 async fn a_guest_cannot_set_what_the_host_sets() {
     let upstream = mirror().await;
     let gate = upstream.gate();

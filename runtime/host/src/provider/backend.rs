@@ -24,6 +24,11 @@ pub trait Backend: Send + Sync + 'static {
     /// Forgets what was prepared, for a provider's actor that starts anew.
     fn forget(&self) {}
 
+    /// How often keys were set or removed; a number that only grows.
+    fn key_changes(&self) -> u64 {
+        0
+    }
+
     /// Processor time and memory that calls used, seconds and bytes.
     fn used(&self) -> Option<(f64, u64)> {
         None

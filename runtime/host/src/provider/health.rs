@@ -27,7 +27,8 @@ pub(crate) struct Health {
 struct Kept {
     breakers: BTreeMap<String, Breaker>,
     budget: RetryBudget,
-    attention: Option<String>,
+    /// What the person must see to, and the changes of keys known when it was noted.
+    attention: Option<(String, u64)>,
     last_error: Option<String>,
     attempts: u64,
     first_attempts: u64,
@@ -171,9 +172,10 @@ impl Health {
             let mut kept = self.kept();
             kept.failures = kept.failures.saturating_add(1);
             kept.last_error = Some(failure.to_string());
-            let is_news = attention.is_some() && kept.attention != attention;
-            if attention.is_some() {
-                kept.attention.clone_from(&attention);
+            let before = kept.attention.as_ref().map(|(words, _)| words);
+            let is_news = attention.is_some() && before != attention.as_ref();
+            if let Some(words) = &attention {
+                kept.attention = Some((words.clone(), self.backend.key_changes()));
             }
             is_news
         };
@@ -189,9 +191,14 @@ impl Health {
         }
     }
 
-    /// What the person must see to.
+    /// What the person must see to. A key that was set since may have mended it: that is tried.
     pub(crate) fn attention(&self) -> Option<String> {
-        self.kept().attention.clone()
+        let changes = self.backend.key_changes();
+        let kept = self.kept();
+        let noted = kept.attention.as_ref();
+        noted
+            .filter(|(_, then)| *then == changes)
+            .map(|(words, _)| words.clone())
     }
 
     fn attend(&self, what: Option<String>) {
@@ -211,6 +218,13 @@ impl Health {
             model,
             state: state.as_str().to_owned(),
         });
+    }
+
+    /// Leave for what goes on anyway; not counted as an attempt.
+    fn permit(&self, model: &str) -> Option<Permit> {
+        let now = now();
+        let mut kept = self.kept();
+        kept.breakers.get_mut(model)?.admit(now).ok()
     }
 
     fn record(&self, model: &str, permit: Permit, outcome: Outcome) {
@@ -235,6 +249,7 @@ impl VitalsSource for Health {
     fn vitals(&self) -> Vitals {
         let now = now();
         let used = self.backend.used();
+        let attention = self.attention();
         let kept = self.kept();
         let breakers = kept.breakers.iter().map(|(model, breaker)| {
             let snapshot = breaker.snapshot(now);
@@ -260,7 +275,7 @@ impl VitalsSource for Health {
                         || report.times_opened > 0
                 })
                 .collect(),
-            attention: kept.attention.clone(),
+            attention,
             last_error: kept.last_error.clone(),
             cpu_s: used.map(|(cpu, _)| cpu),
             memory: used.map(|(_, memory)| memory),
@@ -304,9 +319,14 @@ pub(crate) struct Pass {
 }
 
 impl Pass {
-    /// Content has come.
+    /// Content has come. A probe has then told what it was to tell, and the others need not wait
+    /// for the end of its answer.
     pub(crate) fn saw_content(&mut self) {
         self.healthy = true;
+        if let Some(permit) = self.permit.take_if(|permit| permit.is_probe()) {
+            self.health.record(&self.model, permit, Outcome::Success);
+            self.permit = self.health.permit(&self.model);
+        }
     }
 
     /// How the attempt ended.

@@ -1,6 +1,7 @@
 //! The real backend: a plugin in the sandbox.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use futures::FutureExt as _;
 use futures::StreamExt as _;
@@ -52,6 +53,10 @@ impl Backend for PluginBackend {
         if let Ok(mut kept) = self.prepared.try_lock() {
             *kept = None;
         }
+    }
+
+    fn key_changes(&self) -> u64 {
+        self.wiring.key_changes.load(Ordering::SeqCst)
     }
 
     fn used(&self) -> Option<(f64, u64)> {

@@ -92,8 +92,9 @@ impl Tree {
     #[must_use]
     pub fn command(&self, path: &str, command: Command) -> bool {
         let children = self.groups().into_iter().flat_map(|group| group.children());
-        let mut found = children.filter(|child| child.path == path);
-        found.next().is_some_and(|child| child.command(command))
+        // One that was replaced may be on its way out beside the new one.
+        let found = children.filter(|child| child.path == path).last();
+        found.is_some_and(|child| child.command(command))
     }
 
     /// Ends all children, the last group first, each group within `limit`. What is not down by

@@ -17,8 +17,8 @@ use vale_types::{
 
 use super::step::AttemptRecord;
 use super::{now, outcome};
-use crate::provider::{Answer, Attempt, Health, Pass, Place, ProviderActor};
-use crate::supervise::Child;
+use crate::core::Provider;
+use crate::provider::{Answer, Attempt, Health, Pass, Place};
 
 /// An attempt that has started, or why it did not.
 pub(super) type Started = Result<Box<Running>, Failure>;
@@ -36,20 +36,36 @@ pub(super) struct Running {
     span: Span,
 }
 
+/// What is kept of an attempt that is about to begin; `number` counts from 1.
+pub(super) fn record(model: ModelRef, number: u32) -> AttemptRecord {
+    AttemptRecord {
+        id: Uuid::now_v7(),
+        model,
+        number,
+        began: SystemTime::now(),
+        first_content_s: None,
+        seconds: 0.0,
+        usage: None,
+        request_sent: None,
+        request_id: None,
+        outcome: None,
+    }
+}
+
 /// Waits for a place, asks the breaker, and starts the call.
 pub(super) fn start(
-    child: Child<ProviderActor>,
-    health: Arc<Health>,
-    model: ModelRef,
-    number: u32,
+    provider: Provider,
+    record: AttemptRecord,
     request: Request,
     turn: &Span,
 ) -> impl Future<Output = Started> + Send + 'static {
-    let number = number.saturating_add(1);
-    let id = Uuid::now_v7();
+    let (id, model, number) = (record.id, record.model.clone(), record.number);
     let span = tracing::info_span!(parent: turn, "attempt", %id, %model, number);
     let inner = span.clone();
     async move {
+        // Kept whole until the call has begun: a provider that is replaced meanwhile ends after.
+        let Provider { child, health, .. } = &provider;
+        let health = Arc::clone(health);
         let place = Place::take(&health).await?;
         let pass = health.admit(&model.model)?;
         let begun = Instant::now();
@@ -57,7 +73,13 @@ pub(super) fn start(
             request,
             span: inner.clone(),
         };
-        let started = child.call(attempt).await.and_then(|started| started);
+        let first_event = health.policy().timeouts.first_event();
+        let started = tokio::time::timeout(first_event, child.call(attempt)).await;
+        let started = match started {
+            Ok(started) => started.and_then(|started| started),
+            // A question to the person that nobody answers, or a model file that does not load.
+            Err(_) => Err(unprepared(first_event)),
+        };
         let answer = match started {
             Ok(answer) => answer,
             Err(failure) => {
@@ -76,18 +98,7 @@ pub(super) fn start(
             watch,
             timer: Box::pin(timer),
             begun,
-            record: AttemptRecord {
-                id,
-                model,
-                number,
-                began: SystemTime::now(),
-                first_content_s: None,
-                seconds: 0.0,
-                usage: None,
-                request_sent: None,
-                request_id: None,
-                outcome: None,
-            },
+            record,
             span: inner,
         }))
     }
@@ -161,6 +172,13 @@ impl Running {
         Error::new(ErrorKind::Network(kind), what).into()
     }
 
+    /// What is kept of an attempt that somebody ends before its end.
+    pub(super) fn broken_off(self) -> AttemptRecord {
+        let mut record = self.record.clone();
+        record.seconds = self.begun.elapsed().as_secs_f64();
+        record
+    }
+
     /// The attempt is over: tells the breaker, and gives what is kept of it.
     pub(super) fn end(mut self, end: Result<(), Failure>, usage: Option<&Usage>) -> AttemptRecord {
         let _entered = self.span.enter();
@@ -191,8 +209,21 @@ impl Running {
     }
 }
 
+/// The call did not begin.
+fn unprepared(waited: Duration) -> Failure {
+    let kind = NetworkFailure {
+        kind: NetworkKind::Timeout,
+        request_sent: false,
+    };
+    let what = format!(
+        "it was not ready to ask within {} s (timeouts.first_event_s)",
+        waited.as_secs_f64()
+    );
+    Error::new(ErrorKind::Network(kind), what).into()
+}
+
 /// Whether a failed request was seen upstream, and its id there.
-fn told(failure: &Failure) -> (Option<bool>, Option<String>) {
+pub(super) fn told(failure: &Failure) -> (Option<bool>, Option<String>) {
     match failure {
         Failure::Error(error) => {
             let sent = match &error.kind {

@@ -145,7 +145,7 @@ impl Turn {
             match progress {
                 Progress::Waited => self.begin(),
                 Progress::Started(Ok(running)) => self.phase = Phase::Streaming(running),
-                Progress::Started(Err(failure)) => self.failed(failure),
+                Progress::Started(Err(failure)) => self.not_started(failure),
                 Progress::Streamed(Ok(Step::Events(events))) => {
                     if let Some(events) = self.shown(events) {
                         return Poll::Ready(Some(TurnStep::Events(events)));
@@ -180,8 +180,7 @@ impl Turn {
     /// The answer is whole.
     fn finished(&mut self, finish: Finish) {
         if let Phase::Streaming(running) = std::mem::replace(&mut self.phase, Phase::Over) {
-            let record = running.end(Ok(()), finish.usage.as_ref());
-            self.records.push(record);
+            self.keep(running.end(Ok(()), finish.usage.as_ref()));
         }
         if !self.held.is_empty() {
             let held = std::mem::take(&mut self.held);
@@ -193,10 +192,27 @@ impl Turn {
     /// An attempt that had started failed.
     fn broke_off(&mut self, failure: Failure) {
         if let Phase::Streaming(running) = std::mem::replace(&mut self.phase, Phase::Route) {
-            let record = running.end(Err(failure.clone()), None);
-            self.records.push(record);
+            self.keep(running.end(Err(failure.clone()), None));
         }
         self.failed(failure);
+    }
+
+    /// An attempt failed before it had started.
+    fn not_started(&mut self, failure: Failure) {
+        if let Some(record) = self.records.last_mut() {
+            let (sent, id) = attempt::told(&failure);
+            record.request_sent = sent;
+            record.request_id = id;
+            record.outcome = Some(Err(failure.clone()));
+        }
+        self.failed(failure);
+    }
+
+    /// Completes what is kept of the attempt under way.
+    fn keep(&mut self, record: AttemptRecord) {
+        if let Some(begun) = self.records.last_mut() {
+            *begun = record;
+        }
     }
 
     /// Decides what comes after a failure.
@@ -242,7 +258,9 @@ impl Turn {
     }
 
     fn over(&mut self, end: Result<Finish, Failure>) {
-        self.phase = Phase::Over;
+        if let Phase::Streaming(running) = std::mem::replace(&mut self.phase, Phase::Over) {
+            self.keep(running.broken_off());
+        }
         if let Err(failure) = &end {
             tracing::info!(parent: &self.span, %failure, "the turn failed");
         }
@@ -262,13 +280,15 @@ impl Turn {
             number: number.saturating_add(1),
             left_out,
         }));
-        let Some((child, health)) = self.core.provider(&model.provider) else {
-            return self.failed(self.core.no_provider(&model.provider));
+        let record = attempt::record(model.clone(), number.saturating_add(1));
+        self.records.push(record.clone());
+        let Some(provider) = self.core.find(&model.provider) else {
+            return self.not_started(self.core.no_provider(&model.provider));
         };
         if self.tries == 1 {
-            health.first_attempt();
+            provider.health.first_attempt();
         }
-        let starting = attempt::start(child, health, model, number, request, &self.span);
+        let starting = attempt::start(provider, record, request, &self.span);
         self.phase = Phase::Starting(starting.boxed());
     }
 }
