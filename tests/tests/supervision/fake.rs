@@ -160,13 +160,31 @@ struct Running {
     is_probe: bool,
 }
 
+impl Running {
+    /// A probe is one until content comes; then the breaker knows.
+    fn has_told(&mut self) {
+        if std::mem::take(&mut self.is_probe) {
+            *self
+                .seen
+                .lock()
+                .unwrap()
+                .probing
+                .get_mut(&self.name)
+                .unwrap() -= 1;
+        }
+    }
+}
+
 impl Drop for Running {
     fn drop(&mut self) {
-        let mut seen = self.seen.lock().unwrap();
-        *seen.running.get_mut(&self.name).unwrap() -= 1;
-        if self.is_probe {
-            *seen.probing.get_mut(&self.name).unwrap() -= 1;
-        }
+        self.has_told();
+        *self
+            .seen
+            .lock()
+            .unwrap()
+            .running
+            .get_mut(&self.name)
+            .unwrap() -= 1;
     }
 }
 
@@ -257,16 +275,19 @@ fn stuck(pieces: u32, running: Running) -> BoxStream<'static, Step> {
 
 fn timed(
     steps: impl futures::Stream<Item = Step> + Send + 'static,
-    running: Running,
+    mut running: Running,
 ) -> BoxStream<'static, Step> {
     let begun = Instant::now();
     steps
         .enumerate()
         .then(move |(at, step)| {
-            // Held for as long as the stream lives.
-            let _ = &running;
             let at = u32::try_from(at).unwrap() + 1;
             tokio::time::sleep_until(begun + STEP * at).map(|()| step)
+        })
+        .inspect(move |step| {
+            if matches!(step, Step::Events(events) if events.iter().any(Event::is_content)) {
+                running.has_told();
+            }
         })
         .boxed()
 }
