@@ -99,7 +99,7 @@ impl VitalsSource for InferView {
         Vitals {
             in_flight: usize::from(used.is_some()),
             attempts: starts,
-            last_error: (!words.is_empty()).then_some(words),
+            last_error: is_failure(&words).then_some(words),
             cpu_s: used.map(|used| used.cpu_s),
             memory: used.map(|used| used.memory),
             process: used.and(process),
@@ -362,6 +362,12 @@ fn keeps(name: &std::ffi::OsStr) -> bool {
     .any(|kept| name == *kept)
 }
 
+/// Whether the process's last line tells of something wrong: its log also says what went well.
+fn is_failure(line: &str) -> bool {
+    let went_well = [" INFO ", " DEBUG ", " TRACE "];
+    !line.is_empty() && !went_well.iter().any(|level| line.contains(level))
+}
+
 /// 32 random bytes in hex: only this process and its child know it.
 fn new_token() -> Result<Secret, InferError> {
     let mut bytes = [0_u8; 32];
@@ -413,6 +419,14 @@ fn runs_v3() -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_went_well_is_no_failure() {
+        assert!(!is_failure(""));
+        assert!(!is_failure("2026-11-25T09:12:32Z  INFO vale_inference::session: answered"));
+        assert!(is_failure("2026-11-25T09:12:32Z ERROR vale_inference: no memory"));
+        assert!(is_failure("memory allocation of 8589934592 bytes failed"));
+    }
 
     #[test]
     fn the_best_build_for_this_processor_is_chosen_and_baseline_is_the_fall_back() {
