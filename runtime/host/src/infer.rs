@@ -423,8 +423,12 @@ mod tests {
     #[test]
     fn what_went_well_is_no_failure() {
         assert!(!is_failure(""));
-        assert!(!is_failure("2026-11-25T09:12:32Z  INFO vale_inference::session: answered"));
-        assert!(is_failure("2026-11-25T09:12:32Z ERROR vale_inference: no memory"));
+        assert!(!is_failure(
+            "2026-11-25T09:12:32Z  INFO vale_inference::session: answered"
+        ));
+        assert!(is_failure(
+            "2026-11-25T09:12:32Z ERROR vale_inference: no memory"
+        ));
         assert!(is_failure("memory allocation of 8589934592 bytes failed"));
     }
 

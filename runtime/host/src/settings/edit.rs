@@ -189,9 +189,24 @@ fn toml_value(value: &Value) -> Option<toml_edit::Value> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use serde_json::Map;
 
     use super::*;
+
+    #[test]
+    fn a_provider_without_a_plugin_has_the_one_of_its_name() {
+        let text = "[providers.ollama.policy.timeouts]\nfirst_event_s = 900\n";
+        let settings = Settings::parse(Path::new("config.toml"), text).unwrap();
+        let (id, provider) = settings.providers.first_key_value().unwrap();
+        assert_eq!(
+            (id.as_str(), provider.plugin.as_str()),
+            ("ollama", "ollama")
+        );
+        let policy = provider.policy_over(&settings.policy).unwrap();
+        assert_eq!(policy.timeouts.first_event(), Duration::from_secs(900));
+    }
 
     fn lan_server() -> ProviderSettings {
         ProviderSettings {

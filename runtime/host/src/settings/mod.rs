@@ -42,6 +42,7 @@ pub struct Settings {
     /// What the person knows of models: limits, prices, abilities.
     pub models: BTreeMap<ModelRef, Override>,
     /// Configured providers by id.
+    #[serde(deserialize_with = "providers")]
     pub providers: BTreeMap<ProviderId, ProviderSettings>,
 }
 
@@ -128,20 +129,50 @@ pub struct NetworkSettings {
 }
 
 /// `[providers.<id>]`
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ProviderSettings {
-    /// The plugin that answers.
+    /// The plugin that answers; where the file names none, the one that is called as the provider.
     pub plugin: PluginId,
     /// Values for the plugin's own settings.
-    #[serde(default)]
     pub settings: Map<String, Value>,
     /// What the person agreed to.
-    #[serde(default)]
     pub grant: Grant,
     /// What differs from `[policy]` for this provider.
-    #[serde(default)]
     pub policy: Map<String, Value>,
+}
+
+/// `[providers.<id>]` as it is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    plugin: Option<PluginId>,
+    #[serde(default)]
+    settings: Map<String, Value>,
+    #[serde(default)]
+    grant: Grant,
+    #[serde(default)]
+    policy: Map<String, Value>,
+}
+
+fn providers<'de, D>(from: D) -> Result<BTreeMap<ProviderId, ProviderSettings>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+{
+    let written = BTreeMap::<ProviderId, Written>::deserialize(from)?;
+    let named = written.into_iter().map(|(id, written)| {
+        let plugin = match written.plugin {
+            Some(plugin) => plugin,
+            None => id.as_str().parse().map_err(serde::de::Error::custom)?,
+        };
+        let provider = ProviderSettings {
+            plugin,
+            settings: written.settings,
+            grant: written.grant,
+            policy: written.policy,
+        };
+        Ok((id, provider))
+    });
+    named.collect()
 }
 
 impl ProviderSettings {
