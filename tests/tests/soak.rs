@@ -2,7 +2,7 @@
 //! a while: nothing grows, nothing hangs, and the healthy go on. A usual run takes seconds;
 //! `VALECHAT_FULL` takes ten minutes at 200 streams.
 #![cfg(target_os = "linux")]
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "tests")]
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::fmt::Write as _;
 use std::sync::Arc;
