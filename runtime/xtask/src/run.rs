@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use crate::infer::{self, Level};
 use crate::toolchain::Wasm;
 use crate::workspace::Workspace;
-use crate::{guests, model, process, say};
+use crate::{guests, model, peers, process, say};
 
 /// What makes `run`'s arguments a command for `valechat` and not a message.
 const COMMANDS: [&str; 9] = [
@@ -123,7 +123,12 @@ pub(crate) fn bench(ws: &Workspace, args: &[OsString]) -> Result<ExitCode> {
     cargo.args(["-p", "vale-cli", "-p", "vale-confine"]);
     cargo.args(["--bin", BENCH_PROGRAM, "--bin", CLI_PROGRAM]);
     let built = process::build(cargo.args(["--bin", CONFINE_PROGRAM]))?;
+    let litellm = peers::ensure_litellm(ws);
     let mut bench = ws.child(process::executable(&built, BENCH_PROGRAM)?);
+    match litellm {
+        Ok(program) => drop(bench.env("VALECHAT_LITELLM", program)),
+        Err(error) => say(&format!("LiteLLM is not here to measure beside: {error:#}")),
+    }
     bench
         .args(args)
         .envs(ready.env(ws))

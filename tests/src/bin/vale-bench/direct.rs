@@ -58,7 +58,13 @@ impl Direct {
         let start = Instant::now();
         let mut first = None;
         let mut events = 0;
-        let response = self.client.post(&self.url).body(body).send().await?;
+        let response = self
+            .client
+            .post(&self.url)
+            .header("content-type", "application/json")
+            .body(body)
+            .send()
+            .await?;
         let mut bytes = response.bytes_stream();
         let mut buffer: Vec<u8> = Vec::new();
         while let Some(piece) = bytes.next().await {

@@ -4,6 +4,7 @@
 #![expect(clippy::print_stdout, reason = "a program whose output is its result")]
 
 mod direct;
+mod litellm;
 mod load;
 mod measure;
 mod ours;
@@ -35,6 +36,7 @@ async fn main() -> Result<()> {
     load::slow_stream(&upstream, &mut report).await?;
     load::many_streams(&upstream, &mut report).await?;
     load::hops(&upstream, &mut report).await?;
+    litellm::beside(&upstream, &mut report).await?;
     measure::load(&mut report).await?;
     measure::start(&mut report)?;
 
