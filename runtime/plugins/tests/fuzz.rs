@@ -92,7 +92,9 @@ fn exercise(text: &str) -> bool {
                     assert!(outcome.rules.iter().any(|rule| rule.origin == place.origin));
                 }
             }
-            // Nobody typed anything: no local address but the host's own may be open.
+            // Nobody typed anything: of somebody else's plugin no local address but the host's own
+            // may be open.
+            let outcome = effective(&resolved, &Grant::default(), &ceiling);
             for rule in outcome.rules.iter().filter(|rule| rule.local_server) {
                 assert_eq!(rule.origin.as_str(), "http://127.0.0.1:4567");
             }

@@ -165,8 +165,15 @@ fn an_https_name_becomes_a_local_server_only_by_the_persons_word() {
 }
 
 #[test]
-fn a_local_default_is_not_something_the_person_typed() {
+fn a_local_default_is_granted_to_what_came_along_and_to_nobody_else() {
+    let outcome = granted(LMSTUDIO, json!({}), &Grant::default());
+    assert_eq!(only_reason(&outcome), &DropReason::NeedsLocalServer);
     let outcome = granted(LMSTUDIO, json!({}), &Grant::built_in());
+    assert_eq!(outcome.rules[0].origin.as_str(), "http://localhost:1234");
+    assert!(outcome.rules[0].local_server);
+    // Another address than the default is the person's to allow, also there.
+    let elsewhere = json!({ "base_url": "http://localhost:9999/v1" });
+    let outcome = granted(LMSTUDIO, elsewhere, &Grant::built_in());
     assert_eq!(only_reason(&outcome), &DropReason::NeedsLocalServer);
     let outcome = granted(LMSTUDIO, json!({}), &local("http://localhost:1234"));
     let paths = ["/v1/models", "/v1/chat/completions"];
