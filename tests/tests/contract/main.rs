@@ -14,6 +14,7 @@ mod peers;
 use behaviours::{ALL, Behaviour};
 use heard::Bench;
 use peers::{Aimock, Infer, OllamaProxy};
+use vale_types::NetworkKind;
 
 /// Runs the table against one provider; every row that fails is told.
 fn check(bench: &Bench, provider: &str, model: &str, rows: &[Behaviour]) {
@@ -110,7 +111,12 @@ fn llama_server_speaks_three_of_our_wires() {
         ("anthropic", "anthropic", &format!("{root}/v1"), ""),
     ]);
     for provider in ["chat", "responses", "anthropic"] {
-        let heard = bench.ask(provider, "smollm2", "Say hello.");
+        let mut heard = bench.ask(provider, "smollm2", "Say hello.");
+        if heard.is_network(&[NetworkKind::Reset]) {
+            // It closes its connection after a refusal, sometimes just when the next request goes
+            // out. Outside this suite that request is repeated once.
+            heard = bench.ask(provider, "smollm2", "Say hello.");
+        }
         assert!(
             heard.end.is_ok() && !heard.text.is_empty(),
             "{provider}: {heard:?}"

@@ -1,6 +1,6 @@
 //! Peers that nobody here wrote, and the local model's own server; each ends with its value.
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -114,6 +114,18 @@ fn await_port(port: u16, what: &str) {
     }
 }
 
+fn is_healthy(port: u16) -> bool {
+    let asked = || -> std::io::Result<String> {
+        let mut socket = std::net::TcpStream::connect(("127.0.0.1", port))?;
+        socket
+            .write_all(b"GET /health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")?;
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer)?;
+        Ok(answer)
+    };
+    asked().is_ok_and(|answer| answer.starts_with("HTTP/1.1 200"))
+}
+
 /// Ollama's wire over another server, by somebody else.
 pub(crate) struct OllamaProxy(PathBuf);
 
@@ -182,6 +194,12 @@ impl LlamaServer {
             .spawn();
         let process = Process(process.unwrap());
         await_port(port, "llama-server");
+        // It listens before its model is there.
+        let deadline = Instant::now() + Duration::from_secs(120);
+        while !is_healthy(port) {
+            assert!(Instant::now() < deadline, "llama-server loads no model");
+            std::thread::sleep(Duration::from_millis(20));
+        }
         Serving {
             _process: process,
             url: format!("http://127.0.0.1:{port}"),
