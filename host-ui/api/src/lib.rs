@@ -38,7 +38,6 @@ pub use error::{ApiError, ApiErrorKind};
 pub use keys::{KeyRow, KeyState, KeyStored};
 pub use link::Events;
 pub use logs::log_file;
-pub use models::{ModelRow, ProviderModels};
 pub use plugins::{PluginCard, PluginRow};
 pub use providers::{ProviderRow, ProviderTest, Removed};
 pub use status::Status;

@@ -1,8 +1,6 @@
-//! Which models there are, and which one answers when nobody says.
+//! Which model answers when nobody says.
 
-use futures::future::join_all;
-use serde::Serialize;
-use vale_types::{Capabilities, ModelRef, ProviderId};
+use vale_types::{ModelRef, ProviderId};
 
 use crate::api::Api;
 use crate::error::{ApiError, ApiErrorKind};
@@ -10,94 +8,7 @@ use crate::error::{ApiError, ApiErrorKind};
 /// The provider that comes with the program.
 pub(crate) const LOCAL: &str = "local";
 
-/// One model.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ModelRow {
-    /// What `chat` takes: `provider/model`.
-    pub model: ModelRef,
-    /// For people.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    /// Tokens.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub context_window: Option<u64>,
-    /// Tokens.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub max_output: Option<u64>,
-    /// Whether a local server holds it in memory now.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub loaded: Option<bool>,
-    /// What it can do, where the upstream says.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub capabilities: Option<Capabilities>,
-    /// RFC 3339 date after which it goes away.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub deprecated_on: Option<String>,
-}
-
-/// A provider's models, or why it did not list them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ProviderModels {
-    /// The provider.
-    pub provider: ProviderId,
-    /// Whether the person added it; else it came with its plugin.
-    pub configured: bool,
-    /// Its models; empty when it failed.
-    pub models: Vec<ModelRow>,
-    /// Why there are none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub error: Option<ApiError>,
-}
-
 impl Api {
-    /// The models of one provider, or of all at once; one that fails does not hide the others.
-    ///
-    /// # Errors
-    /// When there is no such provider, or none at all.
-    pub async fn models(&self, provider: Option<&str>) -> Result<Vec<ProviderModels>, ApiError> {
-        let wanted = match provider {
-            Some(name) => vec![self.find_provider(name)?],
-            None => self.profile.providers(),
-        };
-        if wanted.is_empty() {
-            return Err(self.nothing_installed());
-        }
-        let lists = wanted.into_iter().map(|summary| async move {
-            let (models, error) = match self.rows(&summary.id).await {
-                Ok(models) => (models, None),
-                Err(error) => (Vec::new(), Some(error)),
-            };
-            ProviderModels {
-                provider: summary.id,
-                configured: summary.configured,
-                models,
-                error,
-            }
-        });
-        Ok(join_all(lists).await)
-    }
-
-    pub(crate) async fn rows(&self, provider: &ProviderId) -> Result<Vec<ModelRow>, ApiError> {
-        let models = self
-            .link
-            .models(provider)
-            .await
-            .map_err(|failure| self.explain(failure, provider))?;
-        let row = |model: vale_types::Model| ModelRow {
-            model: ModelRef {
-                provider: provider.clone(),
-                model: model.id,
-            },
-            name: model.display_name,
-            context_window: model.context_window,
-            max_output: model.max_output,
-            loaded: model.loaded,
-            capabilities: model.capabilities,
-            deprecated_on: model.deprecated_on,
-        };
-        Ok(models.into_iter().map(row).collect())
-    }
-
     /// The model that `wanted` means: `provider/model`, a provider alone (its first model, one
     /// that is in memory before one that is not), or nothing (the default in the settings, else
     /// the model on this computer).
@@ -147,9 +58,13 @@ impl Api {
     }
 
     async fn first_model(&self, provider: &ProviderId) -> Result<ModelRef, ApiError> {
-        let rows = self.rows(provider).await?;
-        let loaded = rows.iter().find(|row| row.loaded == Some(true));
-        let first = loaded.or(rows.first()).map(|row| row.model.clone());
+        let listed = self.link.models(provider).await;
+        let models = listed.map_err(|failure| self.explain(failure, provider))?;
+        let loaded = models.iter().find(|model| model.loaded == Some(true));
+        let first = loaded.or(models.first()).map(|model| ModelRef {
+            provider: provider.clone(),
+            model: model.id.clone(),
+        });
         first.ok_or_else(|| {
             ApiError::new(
                 ApiErrorKind::Failed,

@@ -88,7 +88,7 @@ impl Writer {
                         .with("type", "reasoning.encrypted")
                         .with("data", data.as_str()),
                 ),
-                part => return Err(cannot_carry(part, "an answer of the model")),
+                part => return Err(Error::cannot_carry(part, "an answer of the model")),
             }
         }
         let mut json = Json::object().with("role", "assistant");
@@ -170,7 +170,7 @@ fn content(parts: &[&Part]) -> Result<Json, Error> {
             Part::Image(media) => image(media),
             Part::File(media) => file(media),
             Part::Audio(media) => audio(media),
-            part => Err(cannot_carry(part, "this message")),
+            part => Err(Error::cannot_carry(part, "this message")),
         })
         .collect();
     Ok(parts?.into())
@@ -267,21 +267,4 @@ fn thinking_detail(thinking: &Thinking) -> Json {
         json.set("id", id.as_str());
     }
     json
-}
-
-fn cannot_carry(part: &Part, place: &str) -> Error {
-    let name = match part {
-        Part::Text(_) => "text",
-        Part::Image(_) => "image",
-        Part::File(_) => "file",
-        Part::Audio(_) => "audio",
-        Part::ToolCall(_) => "tool call",
-        Part::ToolResult(_) => "tool result",
-        Part::Thinking(_) | Part::RedactedThinking(_) => "thinking",
-        Part::Other(extra) => &extra.name,
-    };
-    Error::unsupported(
-        name,
-        format!("This provider cannot carry \"{name}\" in {place}."),
-    )
 }

@@ -27,16 +27,7 @@ pub(crate) fn body(context: &Context, request: &Request) -> Result<Json, Error> 
     if let Some(limit) = request.max_output_tokens {
         body.set(settings::max_tokens_field(context), limit);
     }
-    for (name, value) in [
-        ("temperature", request.temperature),
-        ("top_p", request.top_p),
-    ] {
-        if let Some(value) = value {
-            let number =
-                Json::parameter(value).ok_or_else(|| invalid(name, "is no usable number"))?;
-            body.set(name, number);
-        }
-    }
+    sampling(&mut body, request)?;
     if let Some(seed) = request.seed {
         body.set("seed", seed);
     }
@@ -58,6 +49,21 @@ pub(crate) fn body(context: &Context, request: &Request) -> Result<Json, Error> 
         merge(&mut body, options, RESERVED, &["stream_options"])?;
     }
     Ok(body)
+}
+
+/// What both wires call by the same names.
+pub(crate) fn sampling(body: &mut Json, request: &Request) -> Result<(), Error> {
+    for (name, value) in [
+        ("temperature", request.temperature),
+        ("top_p", request.top_p),
+    ] {
+        if let Some(value) = value {
+            let number =
+                Json::parameter(value).ok_or_else(|| invalid(name, "is no usable number"))?;
+            body.set(name, number);
+        }
+    }
+    Ok(())
 }
 
 fn tools(body: &mut Json, request: &Request) -> Result<(), Error> {

@@ -64,7 +64,7 @@ pub(crate) fn instructions(parts: &[Part]) -> Result<Vec<Block>, Error> {
     for part in parts {
         match part {
             Part::Text(text) => push_text(&mut blocks, text),
-            part => return Err(cannot_carry(part, "instructions")),
+            part => return Err(Error::cannot_carry(part, "instructions")),
         }
     }
     Ok(blocks)
@@ -85,7 +85,7 @@ pub(crate) fn asked(parts: &[Part]) -> Result<Vec<Block>, Error> {
                 is_tool_result: true,
                 ..Block::new(tool_result(result)?)
             }),
-            part => return Err(cannot_carry(part, "what the user says")),
+            part => return Err(Error::cannot_carry(part, "what the user says")),
         }
     }
     Ok(blocks)
@@ -109,7 +109,7 @@ pub(crate) fn said(parts: &[Part]) -> Result<Vec<Block>, Error> {
             Part::Other(extra) if extra.name == CONTENT_BLOCK => {
                 blocks.push(Block::sealed(Json::raw(CONTENT_BLOCK, &extra.json)?));
             }
-            part => return Err(cannot_carry(part, "an answer of the model")),
+            part => return Err(Error::cannot_carry(part, "an answer of the model")),
         }
     }
     Ok(blocks)
@@ -288,21 +288,4 @@ fn wire_id(id: &str) -> String {
         out.push('_');
     }
     out
-}
-
-fn cannot_carry(part: &Part, place: &str) -> Error {
-    let name = match part {
-        Part::Text(_) => "text",
-        Part::Image(_) => "image",
-        Part::File(_) => "file",
-        Part::Audio(_) => "audio",
-        Part::ToolCall(_) => "tool call",
-        Part::ToolResult(_) => "tool result",
-        Part::Thinking(_) | Part::RedactedThinking(_) => "thinking",
-        Part::Other(extra) => &extra.name,
-    };
-    Error::unsupported(
-        name,
-        format!("This provider cannot carry \"{name}\" in {place}."),
-    )
 }

@@ -11,6 +11,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
+use crate::model::hex;
 use crate::workspace::Workspace;
 use crate::{fetch, files, process, say};
 
@@ -298,8 +299,7 @@ fn by_name(providers: &Value) -> Models<'_> {
 }
 
 fn sha256(bytes: &[u8]) -> String {
-    let hash = Sha256::digest(bytes);
-    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha256::digest(bytes))
 }
 
 fn readme(version: &str, fetched: &str, source: &str, data: &str) -> String {

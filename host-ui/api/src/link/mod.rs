@@ -13,7 +13,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use serde::de::DeserializeOwned;
 use tokio::sync::{RwLock, broadcast};
 use tokio::time::Instant;
 use vale_host::{Command, Host, HostEvent, NodeReport, PermissionCard, Profile, Turn, TurnStep};
@@ -197,10 +196,6 @@ impl Link {
         }
     }
 
-    async fn ask<T: DeserializeOwned>(connection: Connection, op: Op) -> Result<T, Failure> {
-        connection.ask(&op).await
-    }
-
     pub(crate) async fn send(&self, model: &ModelRef, request: Request) -> Result<Steps, Failure> {
         match self.reach().await? {
             Way::Own(host) => host
@@ -225,7 +220,10 @@ impl Link {
             Way::Own(host) => host.models(provider).await,
             Way::Other(connection) => {
                 let provider = provider.clone();
-                Self::ask(connection.with_same_keys()?, Op::Models { provider }).await
+                connection
+                    .with_same_keys()?
+                    .ask(&Op::Models { provider })
+                    .await
             }
         }
     }
@@ -235,7 +233,7 @@ impl Link {
             Way::Own(host) => host.describe(provider).await,
             Way::Other(connection) => {
                 let provider = provider.clone();
-                Self::ask(connection, Op::Describe { provider }).await
+                connection.ask(&Op::Describe { provider }).await
             }
         }
     }
@@ -252,7 +250,7 @@ impl Link {
                     model: model.clone(),
                     request: Box::new(request),
                 };
-                Self::ask(connection.with_same_keys()?, op).await
+                connection.with_same_keys()?.ask(&op).await
             }
         }
     }
@@ -266,7 +264,7 @@ impl Link {
             Way::Own(host) => host.imports(plugin).await?,
             Way::Other(connection) => {
                 let plugin = plugin.clone();
-                Self::ask(connection, Op::Imports { plugin }).await?
+                connection.ask(&Op::Imports { plugin }).await?
             }
         };
         self.0.profile.permission_card(plugin, provider, &imports)

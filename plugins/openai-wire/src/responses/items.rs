@@ -31,7 +31,7 @@ fn asked(role: &Role, parts: &[Part], items: &mut Vec<Json>) -> Result<(), Error
             Part::Image(media) => content.push(image(media)?),
             Part::File(media) => content.push(file(media)?),
             Part::ToolResult(result) => items.push(output(result)?),
-            part => return Err(cannot_carry(part, "this message")),
+            part => return Err(Error::cannot_carry(part, "this message")),
         }
     }
     if content.is_empty() {
@@ -69,7 +69,7 @@ fn said(parts: &[Part], echoes: bool, items: &mut Vec<Json>) -> Result<(), Error
                     .with("summary", Vec::new())
                     .with("encrypted_content", data.as_str()),
             ),
-            part => return Err(cannot_carry(part, "an answer of the model")),
+            part => return Err(Error::cannot_carry(part, "an answer of the model")),
         }
     }
     Ok(())
@@ -185,22 +185,5 @@ fn unknown_media(name: &str) -> Error {
     Error::unsupported(
         name,
         format!("This provider does not know attachments of kind \"{name}\"."),
-    )
-}
-
-fn cannot_carry(part: &Part, place: &str) -> Error {
-    let name = match part {
-        Part::Audio(_) => "audio",
-        Part::Image(_) => "image",
-        Part::File(_) => "file",
-        Part::ToolCall(_) => "tool call",
-        Part::ToolResult(_) => "tool result",
-        Part::Thinking(_) | Part::RedactedThinking(_) => "thinking",
-        Part::Text(_) => "text",
-        Part::Other(extra) => &extra.name,
-    };
-    Error::unsupported(
-        name,
-        format!("This provider cannot carry \"{name}\" in {place}."),
     )
 }

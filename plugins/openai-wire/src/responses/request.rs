@@ -4,7 +4,7 @@ use vale_sdk::json::Json;
 use vale_sdk::{Context, Error, OutputFormat, Request, ThinkingMode, ToolChoice, ToolDef};
 
 use super::items;
-use crate::request::{invalid, merge, unsupported};
+use crate::request::{merge, sampling, unsupported};
 use crate::settings::{self, Server};
 
 /// Members that `options-json` may not set: they are the request itself.
@@ -28,16 +28,7 @@ pub(crate) fn body(context: &Context, request: &Request) -> Result<Json, Error> 
     if let Some(limit) = request.max_output_tokens {
         body.set("max_output_tokens", limit);
     }
-    for (name, value) in [
-        ("temperature", request.temperature),
-        ("top_p", request.top_p),
-    ] {
-        if let Some(value) = value {
-            let number =
-                Json::parameter(value).ok_or_else(|| invalid(name, "is no usable number"))?;
-            body.set(name, number);
-        }
-    }
+    sampling(&mut body, request)?;
     if request.seed.is_some() || !request.stop.is_empty() {
         return Err(Error::unsupported(
             "stop strings and seeds",

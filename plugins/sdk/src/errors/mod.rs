@@ -14,7 +14,7 @@ pub use retry::retry_after_ms;
 use crate::http::HttpReply;
 use crate::json::Value;
 use crate::types::{
-    AuthKind, Error, ErrorKind, Extra, HttpError, HttpErrorKind, NetworkFailure, NetworkKind,
+    AuthKind, Error, ErrorKind, Extra, HttpError, HttpErrorKind, NetworkFailure, NetworkKind, Part,
 };
 use told::Told;
 
@@ -38,6 +38,24 @@ impl Error {
     /// A request that the plugin refuses: `what` names the parameter or feature.
     pub fn unsupported(what: impl Into<String>, message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Unsupported(what.into()), message)
+    }
+
+    /// A part of a message that the wire has no place for; `place` ends the sentence.
+    pub fn cannot_carry(part: &Part, place: &str) -> Self {
+        let name = match part {
+            Part::Text(_) => "text",
+            Part::Image(_) => "image",
+            Part::File(_) => "file",
+            Part::Audio(_) => "audio",
+            Part::ToolCall(_) => "tool call",
+            Part::ToolResult(_) => "tool result",
+            Part::Thinking(_) | Part::RedactedThinking(_) => "thinking",
+            Part::Other(extra) => &extra.name,
+        };
+        Self::unsupported(
+            name,
+            format!("This provider cannot carry \"{name}\" in {place}."),
+        )
     }
 
     /// An answer that the upstream's own protocol does not allow.
