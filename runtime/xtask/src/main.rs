@@ -14,6 +14,7 @@ mod fetch;
 mod files;
 mod guests;
 mod infer;
+mod llama;
 mod machine;
 mod model;
 mod peers;

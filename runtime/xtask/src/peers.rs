@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 use crate::workspace::{self, Workspace};
-use crate::{fetch, process, say, toolchain};
+use crate::{fetch, llama, process, say, toolchain};
 
 /// The mock of model providers, and its version. aimock needs Node 20.15 or newer.
 const AIMOCK: (&str, &str) = ("@copilotkit/aimock", "1.43.0");
@@ -26,6 +26,8 @@ pub(crate) struct Peers {
     pub(crate) aimock: PathBuf,
     /// The program `ollama-proxy`, where it could be installed.
     pub(crate) ollama_proxy: Option<PathBuf>,
+    /// The program `llama-server`: under `--full` always.
+    pub(crate) llama_server: Option<PathBuf>,
 }
 
 /// A Node and the program that runs its npm.
@@ -35,11 +37,11 @@ struct Node {
     npm_script: Option<PathBuf>,
 }
 
-/// Makes sure of the peers.
+/// Makes sure of the peers; `full` also of the one that takes minutes to build.
 ///
 /// # Errors
-/// When Node or aimock is neither here nor to be had.
-pub(crate) fn ensure(ws: &Workspace) -> Result<Peers> {
+/// When Node or aimock is neither here nor to be had, or llama-server under `full`.
+pub(crate) fn ensure(ws: &Workspace, full: bool) -> Result<Peers> {
     let cache = workspace::cache_dir()?;
     let node = ensure_node(&cache)?;
     let (name, version) = AIMOCK;
@@ -81,6 +83,7 @@ pub(crate) fn ensure(ws: &Workspace) -> Result<Peers> {
         node: node.node,
         aimock,
         ollama_proxy,
+        llama_server: full.then(|| llama::ensure(ws)).transpose()?,
     })
 }
 
@@ -92,24 +95,36 @@ pub(crate) fn ensure_litellm(ws: &Workspace) -> Result<PathBuf> {
     ensure_python(ws, &workspace::cache_dir()?, LITELLM, "litellm")
 }
 
-/// A program of a Python package, in a virtual environment of its own; made anew when it was left
-/// half-made.
-fn ensure_python(ws: &Workspace, cache: &Path, package: &str, name: &str) -> Result<PathBuf> {
-    let folder = package.replace("==", "-").replace(['[', ']'], "-");
+/// A program of Python packages (parted by spaces), in a virtual environment of its own; made anew when
+/// it was left half-made.
+///
+/// # Errors
+/// When there is no Python, or pip fails.
+pub(crate) fn ensure_python(
+    ws: &Workspace,
+    cache: &Path,
+    packages: &str,
+    name: &str,
+) -> Result<PathBuf> {
+    let folder = packages.replace("==", "-").replace(['[', ']', ' '], "-");
     let root = cache.join("python").join(folder);
     let bin = root.join(if cfg!(windows) { "Scripts" } else { "bin" });
     let program = bin.join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
     if program.is_file() {
         return Ok(program);
     }
-    say(&format!("pip install {package}"));
+    say(&format!("pip install {packages}"));
     let python = ["python3", "python"]
         .into_iter()
         .find(|python| process::succeeds(process::command(python).args(["-m", "venv", "--help"])))
         .context("there is no Python that makes virtual environments")?;
     process::run(ws.child(python).args(["-m", "venv", "--clear"]).arg(&root))?;
     let pip = bin.join(if cfg!(windows) { "pip.exe" } else { "pip" });
-    process::run(ws.child(pip).args(["install", "--quiet", package]))?;
+    process::run(
+        ws.child(pip)
+            .args(["install", "--quiet"])
+            .args(packages.split_whitespace()),
+    )?;
     Ok(program)
 }
 

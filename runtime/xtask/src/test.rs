@@ -83,7 +83,7 @@ fn steps(ws: &Workspace, options: &Options, runner: &mut Runner) -> Option<()> {
     let model = runner.step(Step::Model, |_, _| model::ensure())?;
     let peers = runner.step(Step::Peers, |_, _| {
         peers::ensure_keyring(ws);
-        peers::ensure(ws)
+        peers::ensure(ws, options.full)
     })?;
     let level = Level::of_this_machine();
     runner.step(Step::Infer, |_, _| {
@@ -188,6 +188,9 @@ fn test_env(
     env.push(("VALECHAT_AIMOCK", peers.aimock));
     if let Some(program) = peers.ollama_proxy {
         env.push(("VALECHAT_OLLAMA_PROXY", program));
+    }
+    if let Some(program) = peers.llama_server {
+        env.push(("VALECHAT_LLAMA_SERVER", program));
     }
     env.push(("VALECHAT_BIN", valechat));
     env.push(("VALECHAT_SKIP_LOG", log.path().to_owned()));

@@ -170,11 +170,14 @@ impl OllamaProxy {
     }
 }
 
-/// llama.cpp's server, where somebody installed it.
+/// llama.cpp's server: the one that `cargo xtask test --full` builds, or one on the path.
 pub(crate) struct LlamaServer(PathBuf);
 
 impl LlamaServer {
     pub(crate) fn find() -> Option<Self> {
+        if let Some(built) = std::env::var_os("VALECHAT_LLAMA_SERVER") {
+            return Some(Self(built.into()));
+        }
         let path = std::env::var_os("PATH")?;
         let mut programs = std::env::split_paths(&path).map(|folder| folder.join("llama-server"));
         programs.find(|program| program.is_file()).map(Self)
