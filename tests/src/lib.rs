@@ -10,6 +10,7 @@
 )]
 
 mod guests;
+pub mod packages;
 mod sandboxed;
 mod skip;
 mod upstream;

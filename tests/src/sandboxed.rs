@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use vale_egress::{Gate, GateConfig};
-use vale_sandbox::{Call, CallContext, Engine, EngineConfig, NoLog, Plugin, Step, SystemAmbient};
+use vale_sandbox::{
+    Call, CallContext, Engine, EngineConfig, NoBlobs, NoKv, NoLog, Plugin, Step, SystemAmbient,
+};
 use vale_types::{Event, Failure, FaultClass, Finish, Limits, Message, Request, Role};
 
 use crate::{guest, soon};
@@ -47,6 +49,8 @@ pub fn context(gate: Gate, limits: Limits) -> CallContext {
         log: Arc::new(NoLog),
         ambient: Arc::new(SystemAmbient::default()),
         meter: Arc::default(),
+        kv: Arc::new(NoKv),
+        blobs: Arc::new(NoBlobs),
     }
 }
 

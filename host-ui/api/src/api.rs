@@ -1,6 +1,8 @@
 //! The handle that every face holds.
 
-use vale_host::{Ask, Entry, Installed, Paths, Profile, ProviderSummary, StartError};
+use std::sync::Arc;
+
+use vale_host::{Ask, Installed, Paths, Profile, ProviderSummary, StartError};
 use vale_plugins::{CredentialSource, Piece};
 use vale_types::{Failure, PluginId, ProviderId};
 
@@ -80,11 +82,7 @@ impl Api {
 
     /// The person has no provider at all.
     pub(crate) fn nothing_installed(&self) -> ApiError {
-        let broken = self
-            .profile
-            .plugins()
-            .iter()
-            .any(|entry| matches!(entry, Entry::Broken { .. }));
+        let broken = self.profile.registry().broken().next().is_some();
         let folders: Vec<String> = self
             .paths()
             .plugins
@@ -106,11 +104,8 @@ impl Api {
         )
     }
 
-    pub(crate) fn installed(&self, plugin: &PluginId) -> Option<&Installed> {
-        self.profile.plugins().iter().find_map(|entry| match entry {
-            Entry::Ready(installed) if installed.manifest.id == *plugin => Some(&**installed),
-            _ => None,
-        })
+    pub(crate) fn installed(&self, plugin: &PluginId) -> Option<Arc<Installed>> {
+        self.profile.registry().get(plugin.as_str()).cloned()
     }
 
     /// The plugin came with the program, so its own addresses need no further consent.

@@ -93,6 +93,9 @@ pub struct Draft {
     pub key_is_optional: bool,
     #[serde(skip)]
     grant: Grant,
+    /// What was agreed to for the plugin already.
+    #[serde(skip)]
+    agreed: Grant,
 }
 
 impl Draft {
@@ -100,6 +103,23 @@ impl Draft {
     #[must_use]
     pub fn needs_consent(&self) -> bool {
         !self.asks.is_empty() || !self.kept_keys.is_empty()
+    }
+
+    /// What was agreed to for this provider alone: the plugin's own grant stays the plugin's, so that
+    /// it ends with it.
+    fn own_grant(&self) -> Grant {
+        let of_plugin = &self.agreed;
+        let is_new = |origin: &&Origin| !of_plugin.origins.contains(*origin);
+        Grant {
+            built_in: false,
+            origins: self.grant.origins.iter().filter(is_new).cloned().collect(),
+            local_server: self
+                .grant
+                .local_server
+                .clone()
+                .filter(|server| of_plugin.local_server.as_ref() != Some(server)),
+            limits: vale_plugins::LimitsSpec::default(),
+        }
     }
 }
 
@@ -111,6 +131,13 @@ impl Api {
     /// that ValeChat runs itself, or an address can never be reached.
     pub async fn draft_provider(&self, request: &DraftRequest) -> Result<Draft, ApiError> {
         let id: ProviderId = request.id.parse()?;
+        if id.as_str().starts_with("tool.") {
+            return Err(ApiError::new(
+                ApiErrorKind::Usage,
+                format!("“{id}” would share its keys with a tool."),
+                "Choose a name that does not begin with “tool.”.",
+            ));
+        }
         if self.profile.settings().providers.contains_key(&id) {
             return Err(ApiError::new(
                 ApiErrorKind::Usage,
@@ -128,10 +155,12 @@ impl Api {
         let resolved = manifest
             .resolve(&settings, &shape_of_host())
             .map_err(|error| ApiError::of_values(&error))?;
+        let chosen = self.profile.settings().plugins.get(&plugin).cloned();
         let mut grant = Grant {
-            built_in: self.is_built_in(installed),
-            ..Grant::default()
+            built_in: self.is_built_in(&installed),
+            ..chosen.unwrap_or_default().grant
         };
+        let agreed = grant.clone();
         let before = effective(&resolved, &grant, &Ceiling::default());
         let asks = asks(&before, request.is_local_server)?;
         for ask in &asks {
@@ -155,6 +184,7 @@ impl Api {
             kept_keys,
             places: places(&after),
             keys: keys(&after),
+            agreed,
             key_is_optional: keys_are_optional(&after),
             grant,
         })
@@ -181,7 +211,7 @@ impl Api {
         let (profile, id) = (self.profile.clone(), id.clone());
         blocking(move || {
             let kept = |(index, spec): (usize, CredentialSpec)| {
-                let (place, certain) = match state(&profile, &id, &spec, index == 0) {
+                let (place, certain) = match state(&profile, id.as_str(), &spec, index == 0) {
                     KeyState::Set { place } => (place, true),
                     KeyState::Locked => ("encrypted file".to_owned(), false),
                     _ => return None,
@@ -207,10 +237,7 @@ impl Api {
         let provider = ProviderSettings {
             plugin: draft.plugin.clone(),
             settings: draft.settings.clone(),
-            grant: Grant {
-                built_in: false,
-                ..draft.grant.clone()
-            },
+            grant: draft.own_grant(),
             policy: Map::new(),
         };
         blocking(move || {
@@ -225,7 +252,7 @@ impl Api {
 }
 
 /// The model that ValeChat runs itself has a provider of its own, which has its token too.
-fn refuse_host_infer(given: &BTreeMap<String, String>) -> Result<(), ApiError> {
+pub(crate) fn refuse_host_infer(given: &BTreeMap<String, String>) -> Result<(), ApiError> {
     match given.iter().find(|(_, value)| value.contains(HOST_INFER)) {
         None => Ok(()),
         Some((name, _)) => Err(ApiError::new(
@@ -238,29 +265,15 @@ fn refuse_host_infer(given: &BTreeMap<String, String>) -> Result<(), ApiError> {
     }
 }
 
-/// Values in the types that the schema names; one that does not fit stays text, and the check
-/// that follows says so.
-fn typed(manifest: &Manifest, given: &BTreeMap<String, String>) -> Map<String, Value> {
-    let kind = |name: &str| {
-        let schema = manifest.settings.get("properties")?.get(name)?;
-        schema.get("type")?.as_str()
-    };
-    let convert = |name: &str, text: &str| match kind(name) {
-        Some("integer") => text.parse::<i64>().map(Value::from).ok(),
-        Some("number") => text.parse::<f64>().map(Value::from).ok(),
-        Some("boolean") => text.parse::<bool>().map(Value::from).ok(),
-        _ => None,
-    };
+/// Values in the types that the plugin's schema names.
+pub(crate) fn typed(manifest: &Manifest, given: &BTreeMap<String, String>) -> Map<String, Value> {
     given
         .iter()
-        .map(|(name, text)| {
-            let value = convert(name, text).unwrap_or_else(|| Value::String(text.clone()));
-            (name.clone(), value)
-        })
+        .map(|(name, text)| (name.clone(), manifest.setting_from_text(name, text)))
         .collect()
 }
 
-fn asks(before: &Effective, is_local_server: bool) -> Result<Vec<Ask>, ApiError> {
+pub(crate) fn asks(before: &Effective, is_local_server: bool) -> Result<Vec<Ask>, ApiError> {
     let mut asks: Vec<Ask> = Vec::new();
     for dropped in &before.dropped {
         let setting = match &dropped.source {

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use vale_host::{DownloadError, KeyError, NoHome, SecretError, SettingsError, StartError};
-use vale_plugins::ManifestError;
+use vale_plugins::{ManifestError, ShelfError};
 use vale_types::{ErrorKind, Failure, IdError, NetworkKind};
 
 /// What a failure is about, as far as a face acts on it (exit codes, which page to open).
@@ -242,6 +242,23 @@ impl From<SettingsError> for ApiError {
                 ApiErrorKind::Settings,
                 sentence(&error.to_string()),
                 "Check that the disk has space and that the folder may be written.",
+            ),
+        }
+    }
+}
+
+impl From<ShelfError> for ApiError {
+    fn from(error: ShelfError) -> Self {
+        match error {
+            ShelfError::NotThere(_) => Self::new(
+                ApiErrorKind::Usage,
+                sentence(&error.to_string()),
+                "See `valechat plugin list`.",
+            ),
+            _ => Self::of_text(
+                ApiErrorKind::Plugin,
+                &error.to_string(),
+                "Check the disk and try again.",
             ),
         }
     }

@@ -1,10 +1,12 @@
 //! Keys: where they are, setting and forgetting them. Their values never come back.
 
 use serde::Serialize;
-use vale_host::{KeyError, KeyStore, Profile, Secret, SecretError, SettingsEdit, Source};
-use vale_plugins::{CredentialSource, CredentialSpec};
+use vale_host::{
+    KeyError, KeyStore, Profile, Secret, SecretError, SettingsEdit, Source, tool_owner,
+};
+use vale_plugins::{CredentialSource, CredentialSpec, Manifest, PluginKind};
 use vale_secrets::{Backend, Passphrases, SecretName, Vault, VaultConfig};
-use vale_types::ProviderId;
+use vale_types::{PluginId, ProviderId};
 
 use crate::api::{Api, blocking};
 use crate::error::{ApiError, ApiErrorKind};
@@ -46,11 +48,20 @@ pub struct KeyRow {
     pub help: Option<String>,
 }
 
+/// Whose key it is.
+struct Owner {
+    /// As the person calls it.
+    name: String,
+    /// As the stores call it.
+    key: String,
+    manifest: Manifest,
+}
+
 /// What setting a key did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct KeyStored {
-    /// The provider.
-    pub provider: ProviderId,
+    /// The provider, or the tool plugin.
+    pub provider: String,
     /// The credential.
     pub credential: String,
     /// Where it lies now, in words.
@@ -71,7 +82,7 @@ impl Api {
         let (profile, id) = (self.profile.clone(), provider.clone());
         let rows = blocking(move || {
             let row = |(index, spec): (usize, CredentialSpec)| KeyRow {
-                state: state(&profile, &id, &spec, index == 0),
+                state: state(&profile, id.as_str(), &spec, index == 0),
                 credential: spec.name,
                 required: spec.required,
                 help: spec.help,
@@ -81,17 +92,37 @@ impl Api {
         rows.await.unwrap_or_default()
     }
 
+    /// Whom the person means: a provider, else a plugin of tools.
+    fn owner(&self, name: &str) -> Result<Owner, ApiError> {
+        let provider = self.find_provider(name);
+        let tool = name
+            .parse::<PluginId>()
+            .ok()
+            .and_then(|id| self.installed(&id))
+            .filter(|found| found.manifest.world.kind == PluginKind::Tool);
+        match (provider, tool) {
+            (Ok(found), _) => Ok(Owner {
+                manifest: self
+                    .profile
+                    .manifest(&found.id)
+                    .map_err(|failure| self.explain(failure, &found.id))?,
+                key: found.id.to_string(),
+                name: found.id.to_string(),
+            }),
+            (Err(_), Some(tool)) => Ok(Owner {
+                key: tool_owner(&tool.manifest.id),
+                name: tool.manifest.id.to_string(),
+                manifest: tool.manifest.clone(),
+            }),
+            (Err(error), None) => Err(error),
+        }
+    }
+
     /// The credential that the person means, and whether the manifest lists it first.
-    fn credential(
-        &self,
-        provider: &ProviderId,
-        wanted: Option<&str>,
-    ) -> Result<(String, bool), ApiError> {
-        let manifest = self
-            .profile
-            .manifest(provider)
-            .map_err(|failure| self.explain(failure, provider))?;
-        let mut asked = manifest
+    fn credential(&self, owner: &Owner, wanted: Option<&str>) -> Result<(String, bool), ApiError> {
+        let provider = &owner.name;
+        let mut asked = owner
+            .manifest
             .credentials
             .iter()
             .enumerate()
@@ -129,8 +160,8 @@ impl Api {
         provider: &str,
         credential: Option<&str>,
     ) -> Result<(), ApiError> {
-        let id = self.find_provider(provider)?.id;
-        self.credential(&id, credential).map(drop)
+        let owner = self.owner(provider)?;
+        self.credential(&owner, credential).map(drop)
     }
 
     /// Keeps a provider's key. With `store`, in that store, which is then also the one that the
@@ -145,13 +176,13 @@ impl Api {
         secret: Secret,
         store: Option<(KeyStore, Option<vale_host::Ask>)>,
     ) -> Result<KeyStored, ApiError> {
-        let id = self.find_provider(provider)?.id;
-        let (credential, first) = self.credential(&id, credential)?;
+        let owner = self.owner(provider)?;
+        let (credential, first) = self.credential(&owner, credential)?;
         let now = self.profile.settings().keys.store;
         let mut notes = Vec::new();
         let place = match store {
             Some((chosen, ask)) if chosen != now => {
-                self.set_in_other_store(chosen, ask, &id, &credential, first, secret)
+                self.set_in_other_store(chosen, ask, &owner.key, &credential, first, secret)
                     .await?;
                 notes.push(format!(
                     "Keys are kept in {} from now on (config.toml says so). Keys that lie in {} are not used any more: set them again.",
@@ -161,15 +192,15 @@ impl Api {
                 store_words(chosen).to_owned()
             }
             _ => {
-                let (profile, id, credential) =
-                    (self.profile.clone(), id.clone(), credential.clone());
-                blocking(move || Ok(profile.set_key(&id, &credential, first, &secret)?)).await?;
+                let (profile, key, credential) =
+                    (self.profile.clone(), owner.key.clone(), credential.clone());
+                blocking(move || Ok(profile.set_key(&key, &credential, first, &secret)?)).await?;
                 self.link.keys_changed().await;
                 store_words(now).to_owned()
             }
         };
         if first {
-            let variable = vale_secrets::EnvStore::variable(id.as_str());
+            let variable = vale_secrets::EnvStore::variable(&owner.key);
             if std::env::var_os(&variable).is_some() {
                 notes.push(format!(
                     "The environment variable {variable} is set too, and goes first."
@@ -177,7 +208,7 @@ impl Api {
             }
         }
         Ok(KeyStored {
-            provider: id,
+            provider: owner.name,
             credential,
             place,
             notes,
@@ -188,7 +219,7 @@ impl Api {
         &self,
         store: KeyStore,
         ask: Option<vale_host::Ask>,
-        provider: &ProviderId,
+        owner: &str,
         credential: &str,
         first: bool,
         secret: Secret,
@@ -200,9 +231,9 @@ impl Api {
             },
         };
         let name = if first {
-            SecretName::first(provider.as_str(), credential)?
+            SecretName::first(owner, credential)?
         } else {
-            SecretName::further(provider.as_str(), credential)?
+            SecretName::further(owner, credential)?
         };
         let config_file = self.paths().config_file.clone();
         blocking(move || {
@@ -232,16 +263,19 @@ impl Api {
         provider: &str,
         credential: Option<&str>,
     ) -> Result<bool, ApiError> {
-        let (id, credential, first) = match (self.find_provider(provider), credential) {
-            (Ok(found), wanted) => {
-                let (name, first) = self.credential(&found.id, wanted)?;
-                (found.id, name, first)
+        let (key, credential, first) = match (self.owner(provider), credential) {
+            (Ok(owner), wanted) => {
+                let (name, first) = self.credential(&owner, wanted)?;
+                (owner.key, name, first)
             }
-            (Err(_), Some(name)) => (provider.parse()?, name.to_owned(), false),
+            (Err(_), Some(name)) => {
+                let id: ProviderId = provider.parse()?;
+                (id.to_string(), name.to_owned(), false)
+            }
             (Err(error), None) => return Err(error),
         };
         let profile = self.profile.clone();
-        let removed = blocking(move || Ok(profile.remove_key(&id, &credential, first)?)).await;
+        let removed = blocking(move || Ok(profile.remove_key(&key, &credential, first)?)).await;
         self.link.keys_changed().await;
         removed
     }
@@ -257,14 +291,14 @@ fn store_words(store: KeyStore) -> &'static str {
 /// Whether the key is there. Blocks; `first`: the manifest lists the credential first.
 pub(crate) fn state(
     profile: &Profile,
-    provider: &ProviderId,
+    owner: &str,
     spec: &CredentialSpec,
     first: bool,
 ) -> KeyState {
     if spec.source == CredentialSource::HostInfer {
         return KeyState::MadeByValechat;
     }
-    match profile.key_source(provider, &spec.name, first) {
+    match profile.key_source(owner, &spec.name, first) {
         Ok(Some(source)) => KeyState::Set {
             place: place(&source),
         },

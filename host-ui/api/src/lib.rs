@@ -17,14 +17,22 @@ mod doctor;
 mod draft;
 mod error;
 mod folders;
+mod install;
 mod keys;
 mod link;
 mod logs;
 mod models;
+mod new_plugin;
+mod package;
+mod plugin_life;
+mod plugin_settings;
 mod plugins;
 mod providers;
 mod redact;
 mod status;
+mod suite;
+mod templates;
+mod tools;
 
 pub use answer::{ChatEvent, ToolCallRow, UsageRow};
 pub use api::Api;
@@ -35,18 +43,27 @@ pub use chat::{ChatRequest, ChatStream, Received};
 pub use doctor::{Check, CheckStatus, doctor};
 pub use draft::{Ask as ConsentAsk, Draft, DraftRequest, KeptKey, PlaceRow};
 pub use error::{ApiError, ApiErrorKind};
+pub use install::{InstallRequest, PluginDraft, PluginInstalled, Replaced};
 pub use keys::{KeyRow, KeyState, KeyStored};
 pub use link::Events;
 pub use logs::log_file;
+pub use new_plugin::{Language, NewPlugin, PluginBegun, new_plugin};
+pub use package::{Packed, PluginFile, pack_plugin, plugin_file};
+pub use plugin_life::{PluginLimits, PluginLogLine, PluginRemoved};
+pub use plugin_settings::{SettingField, SettingsDraft, SettingsForm};
 pub use plugins::{PluginCard, PluginRow};
 pub use providers::{ProviderRow, ProviderTest, Removed};
 pub use status::Status;
+pub use suite::{SuiteCheck, SuiteReport, SuiteSection, SuiteVerdict, test_plugin};
+pub use tools::{PluginTools, ToolOutcome, ToolPart, ToolRow};
 
 pub use rust_decimal::Decimal;
 pub use vale_billing::catalogue::{Capability, Entry, EntryPrice, Filter, Source, Sourced};
 pub use vale_billing::{DecimalError, parse_decimal};
 pub use vale_host::{
     Ask, BreakerReport, ChildState, Command, HostEvent, KeyStore, Loss, NoHome, NodeReport,
-    Passphrase, PassphraseUse, Paths, PermissionCard, Secret, SecretError, Vitals,
+    Passphrase, PassphraseUse, Paths, PermissionCard, PluginRolledBack, Secret, SecretError,
+    Vitals,
 };
+pub use vale_plugins::{Change, LimitCeiling, LimitsSpec, PluginKind, RolledBack};
 pub use vale_types::{FinishReason, Message, ModelRef, Part, PluginId, ProviderId, Role};

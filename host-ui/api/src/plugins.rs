@@ -1,9 +1,11 @@
 //! What is installed, and the permission card of each.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde::Serialize;
 use vale_host::{Entry, Installed, PermissionCard};
+use vale_plugins::{PluginKind, RolledBack};
 use vale_types::{PluginId, ProviderId};
 
 use crate::api::{Api, blocking};
@@ -26,6 +28,16 @@ pub struct PluginRow {
     /// One line about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
+    /// What it is for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<PluginKind>,
+    /// Whether it may be used.
+    pub enabled: bool,
+    /// Calls that this version has still to end well before it counts as good.
+    pub trial: u32,
+    /// A version that failed in its first calls and was taken back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub taken_back: Option<RolledBack>,
     /// Whether it came with the program.
     pub built_in: bool,
     /// Its folder.
@@ -58,7 +70,8 @@ impl Api {
     /// What lies in the plugin folders, damaged entries included. Loads nothing.
     #[must_use]
     pub fn plugins(&self) -> Vec<PluginRow> {
-        let providers = self.profile.providers();
+        let (providers, registry) = (self.profile.providers(), self.profile.registry());
+        let settings = self.profile.settings();
         let row = |entry: &Entry| match entry {
             Entry::Ready(installed) => PluginRow {
                 id: Some(installed.manifest.id.clone()),
@@ -66,6 +79,16 @@ impl Api {
                 version: Some(installed.manifest.version.to_string()),
                 world: Some(installed.manifest.world.to_string()),
                 description: installed.manifest.description.clone(),
+                kind: Some(installed.manifest.world.kind),
+                enabled: settings
+                    .plugins
+                    .get(&installed.manifest.id)
+                    .is_none_or(|chosen| chosen.enabled),
+                trial: installed.record.as_ref().map_or(0, |record| record.trial),
+                taken_back: installed
+                    .record
+                    .as_ref()
+                    .and_then(|record| record.rolled_back.clone()),
                 built_in: self.is_built_in(installed),
                 path: installed.path.clone(),
                 providers: providers
@@ -81,13 +104,17 @@ impl Api {
                 version: None,
                 world: None,
                 description: None,
+                kind: None,
+                enabled: false,
+                trial: 0,
+                taken_back: None,
                 built_in: false,
                 path: path.clone(),
                 providers: Vec::new(),
                 problem: Some(error.to_string()),
             },
         };
-        self.profile.plugins().iter().map(row).collect()
+        registry.entries().iter().map(row).collect()
     }
 
     /// The permission card of a plugin or of a provider; loads the component to see what it
@@ -104,7 +131,7 @@ impl Api {
             Some(found) => found.plugin.clone(),
             None => name.parse()?,
         };
-        let installed = self.require_installed(&plugin)?.clone();
+        let installed = self.require_installed(&plugin)?;
         let id = provider.map(|found| found.id);
         let shown = id.as_ref().map_or(plugin.as_str(), ProviderId::as_str);
         let card = self
@@ -135,16 +162,12 @@ impl Api {
         })
     }
 
-    pub(crate) fn require_installed(&self, plugin: &PluginId) -> Result<&Installed, ApiError> {
+    pub(crate) fn require_installed(&self, plugin: &PluginId) -> Result<Arc<Installed>, ApiError> {
         self.installed(plugin).ok_or_else(|| {
-            let ids: Vec<String> = self
-                .profile
-                .plugins()
-                .iter()
-                .filter_map(|entry| match entry {
-                    Entry::Ready(installed) => Some(installed.manifest.id.to_string()),
-                    Entry::Broken { .. } => None,
-                })
+            let registry = self.profile.registry();
+            let ids: Vec<String> = registry
+                .ready()
+                .map(|installed| installed.manifest.id.to_string())
                 .collect();
             if ids.is_empty() {
                 return self.nothing_installed();

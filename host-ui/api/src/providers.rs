@@ -118,13 +118,21 @@ impl Api {
         };
         let settings = self.profile.settings();
         let configured = settings.providers.get(&found.id);
-        let none = Map::new();
-        let given = configured.map_or(&none, |provider| &provider.settings);
+        let chosen = settings.plugins.get(&found.plugin).cloned();
+        let chosen = chosen.unwrap_or_default();
+        if !chosen.enabled {
+            let plugin = &found.plugin;
+            return Reach::broken(format!(
+                "The plugin “{plugin}” is switched off; `valechat plugin enable {plugin}` switches it on."
+            ));
+        }
+        let given = configured.map_or(&chosen.settings, |provider| &provider.settings);
+        let none = Grant::default();
         let grant = Grant {
-            built_in: self.is_built_in(installed),
-            ..configured
-                .map(|found| found.grant.clone())
-                .unwrap_or_default()
+            built_in: self.is_built_in(&installed),
+            ..chosen
+                .grant
+                .and(configured.map_or(&none, |found| &found.grant))
         };
         match installed.manifest.resolve(given, &shape_of_host()) {
             Err(error) => Reach::broken(error.to_string()),

@@ -8,6 +8,7 @@ mod args;
 mod ask;
 mod chat;
 mod compare;
+mod doctor;
 mod exit;
 mod keys;
 mod lines;
@@ -20,6 +21,7 @@ mod repl;
 mod status;
 mod table;
 mod text;
+mod tools;
 
 use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
@@ -123,7 +125,8 @@ async fn dispatch(command: Command, out: Out) -> Result<(), Stop> {
             Command::Provider(command) => or_ctrl_c(manage::provider(command, out)).await,
             Command::Key(command) => or_ctrl_c(keys::run(command, out)).await,
             Command::Plugin(command) => or_ctrl_c(plugins::run(command, out)).await,
-            Command::Doctor(args) => or_ctrl_c(plugins::doctor(args, out)).await,
+            Command::Tool(command) => or_ctrl_c(tools::run(command, out)).await,
+            Command::Doctor(args) => or_ctrl_c(doctor::doctor(args, out)).await,
         }
     };
     Box::pin(run.instrument(span)).await

@@ -48,7 +48,9 @@ pub(crate) async fn provider(command: ProviderCommand, out: Out) -> Result<(), S
     }
 }
 
-fn once_each(settings: Vec<(String, String)>) -> Result<BTreeMap<String, String>, ApiError> {
+pub(crate) fn once_each(
+    settings: Vec<(String, String)>,
+) -> Result<BTreeMap<String, String>, ApiError> {
     let mut map = BTreeMap::new();
     for (name, value) in settings {
         if map.insert(name.clone(), value).is_some() {

@@ -160,23 +160,28 @@ fn image_type(media_type: &str) -> Result<&'static str, Error> {
     }
 }
 
-/// PDF goes as it is. A text file would have to go as text, and this plugin holds a handle: the
-/// host puts its base64 into the body and nothing else.
+/// PDF goes as it is, in base64; a text file as its text, which the host puts in.
 fn document(media: &Media) -> Result<Json, Error> {
     const PDF: &str = "application/pdf";
     let mut json = Json::object().with("type", "document");
     match media {
         Media::Blob(blob) if plain_type(&blob.media_type) == PDF => {
             json.set("source", base64(blob, PDF));
-            if let Some(name) = blob.name.as_deref().filter(|name| !name.trim().is_empty()) {
-                json.set("title", name);
-            }
+            titled(&mut json, blob);
+        }
+        Media::Blob(blob) if is_text(&plain_type(&blob.media_type)) => {
+            let source = Json::object()
+                .with("type", "text")
+                .with("media_type", "text/plain")
+                .with("data", Json::BlobText(blob.id.clone()));
+            json.set("source", source);
+            titled(&mut json, blob);
         }
         Media::Blob(blob) => {
             return Err(Error::unsupported(
                 blob.media_type.as_str(),
                 format!(
-                    "This provider takes files as PDF, not as {}; put a text into the message.",
+                    "This provider takes files as PDF or text, not as {}.",
                     blob.media_type
                 ),
             ));
@@ -184,6 +189,17 @@ fn document(media: &Media) -> Result<Json, Error> {
         media => json.set("source", link(media)?),
     }
     Ok(json)
+}
+
+fn titled(json: &mut Json, blob: &Blob) {
+    if let Some(name) = blob.name.as_deref().filter(|name| !name.trim().is_empty()) {
+        json.set("title", name);
+    }
+}
+
+/// Types that are text whatever they mean.
+fn is_text(plain: &str) -> bool {
+    plain.starts_with("text/") || matches!(plain, "application/json" | "application/xml")
 }
 
 /// A media type without its parameters.

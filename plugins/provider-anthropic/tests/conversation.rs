@@ -16,6 +16,7 @@ fn body(messages: Vec<Message>) -> Result<Value, vale_sdk::Error> {
     let bytes = http.body.iter().flat_map(|part| match part {
         BodyPart::Bytes(bytes) => bytes.clone(),
         BodyPart::BlobBase64(id) => format!("<{id}>").into_bytes(),
+        BodyPart::BlobJsonText(id) => format!("text of {id}").into_bytes(),
         part => panic!("{part:?}"),
     });
     Ok(serde_json::from_slice(&bytes.collect::<Vec<u8>>()).unwrap())
@@ -208,6 +209,7 @@ fn attachments_are_spliced_by_the_host_and_never_held_here() {
         Part::Image(blob("b2", "IMAGE/JPG; q=1", None)),
         Part::File(blob("b3", "application/pdf", Some("a \"b\".pdf"))),
         Part::File(blob("b4", "application/pdf", Some(" "))),
+        Part::File(blob("b5t", "text/markdown; charset=utf-8", Some("a.md"))),
         Part::File(Media::Url("https://x/y.pdf".into())),
     ];
     let base64 = |media_type: &str, data: &str| json!({"type": "base64", "media_type": media_type, "data": data});
@@ -216,6 +218,7 @@ fn attachments_are_spliced_by_the_host_and_never_held_here() {
         {"type": "image", "source": base64("image/jpeg", "<b2>")},
         {"type": "document", "title": "a \"b\".pdf", "source": base64("application/pdf", "<b3>")},
         {"type": "document", "source": base64("application/pdf", "<b4>")},
+        {"type": "document", "title": "a.md", "source": {"type": "text", "media_type": "text/plain", "data": "text of b5t"}},
         {"type": "document", "source": {"type": "url", "url": "https://x/y.pdf"}},
     ]);
     let body = body(vec![Message::new(Role::User, parts)]).unwrap();
@@ -246,7 +249,7 @@ fn what_the_wire_cannot_carry_is_refused_and_not_left_out() {
         (Part::Image(blob("b", "image/tiff", None)), Role::User),
         (Part::Image(Media::Other(other())), Role::User),
         (
-            Part::File(blob("b", "text/plain", Some("a.txt"))),
+            Part::File(blob("b", "application/zip", Some("a.zip"))),
             Role::User,
         ),
         (Part::Other(other()), Role::User),

@@ -41,6 +41,14 @@ impl Context {
         (!text.is_empty()).then_some(text)
     }
 
+    /// A setting that is a list of texts, in its order; one that is not set is empty.
+    pub fn texts(&self, name: &str) -> Vec<String> {
+        let settings = Value::parse(self.settings_json.as_bytes());
+        let list = settings.as_ref().and_then(|settings| settings.get(name));
+        let items = list.map(Value::items).unwrap_or_default();
+        items.iter().filter_map(Value::text).collect()
+    }
+
     /// A yes-or-no setting.
     pub fn bool(&self, name: &str) -> Option<bool> {
         Value::parse(self.settings_json.as_bytes())?

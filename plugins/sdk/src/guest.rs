@@ -220,6 +220,7 @@ async fn whole(response: http::Response, max: usize) -> Result<HttpReply, Error>
 fn head(response: &http::Response) -> HttpReply {
     HttpReply {
         status: response.status,
+        url: response.url.clone(),
         headers: response.headers.clone(),
         body: Vec::new(),
         received_unix_ms: clock::now_unix_ms(),

@@ -39,6 +39,8 @@ impl HttpRequest {
 pub struct HttpReply {
     /// The HTTP status.
     pub status: u16,
+    /// The address that answered: another than was asked for after redirects.
+    pub url: String,
     /// Header names as the upstream writes them.
     pub headers: Vec<(String, String)>,
     /// The body.

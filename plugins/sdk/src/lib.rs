@@ -1,6 +1,7 @@
-//! Write a ValeChat provider plugin: a request builder and an event mapper, nothing else.
+//! Write a ValeChat plugin: a model provider is a request builder and an event mapper, a tool
+//! plugin is a list of tools and what they do ([`tool`]).
 //!
-//! Implement [`Provider`] and [`EventMapper`], end the crate with [`export_provider!`], build for
+//! For a provider, implement [`Provider`] and [`EventMapper`], end the crate with [`export_provider!`], build for
 //! `wasm32-unknown-unknown`. The SDK checks credentials, sends the request, splits the answer
 //! into frames at any byte, turns failures into the contract's error kinds and keeps the
 //! contract's rules. [`testkit`] replays recorded answers natively, so a provider is tested
@@ -23,6 +24,7 @@ pub mod frame;
 pub mod json;
 pub mod testkit;
 pub mod text;
+pub mod tool;
 pub mod types;
 pub mod usage;
 

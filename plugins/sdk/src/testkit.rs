@@ -45,6 +45,7 @@ pub fn parse_recording(raw: &[u8]) -> Result<HttpReply, String> {
         status,
         headers,
         body: rest.to_vec(),
+        url: String::new(),
         received_unix_ms: 0,
     })
 }

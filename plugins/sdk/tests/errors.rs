@@ -13,6 +13,7 @@ fn reply(status: u16, headers: &[(&str, &str)], body: &str) -> Error {
         status,
         headers: headers.collect(),
         body: body.into(),
+        url: String::new(),
         received_unix_ms: 0,
     })
 }

@@ -249,6 +249,7 @@ proptest! {
             status,
             headers: vec![("retry-after".into(), wait)],
             body,
+            url: String::new(),
             received_unix_ms: 0,
         };
         let error = errors::from_reply(&reply);

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use http::{HeaderMap, Method};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
+use url::Url;
 
 use crate::exchange::Attempt;
 use crate::gate::Shared;
@@ -108,6 +109,7 @@ impl CallState {
     pub(crate) fn deliver(
         self: &Arc<Self>,
         method: &Method,
+        url: &Url,
         answer: TransportResponse,
         deadline: Instant,
     ) -> Result<HttpResponse, HttpError> {
@@ -125,6 +127,7 @@ impl CallState {
         let headers = headers::receive(&answer.headers, &self.shared.caps, has_body, left)?;
         Ok(HttpResponse {
             status: answer.status,
+            url: url.to_string(),
             headers,
             body: ResponseBody::new(answer.body, Arc::clone(self), deadline),
         })

@@ -87,7 +87,7 @@ pub(crate) async fn exchange(
             !attempt.body.is_empty(),
         )?;
         let Some(next) = next else {
-            return call.deliver(&attempt.method, answer, deadline);
+            return call.deliver(&attempt.method, &attempt.url, answer, deadline);
         };
         if hop >= MAX_HOPS {
             return Err(redirect::too_many());
@@ -143,6 +143,16 @@ async fn assemble(shared: &Arc<Shared>, parts: Vec<BodyPart>) -> Result<RequestB
             BodyPart::Bytes(bytes) => body.push_raw(bytes),
             BodyPart::Blob(id) => body.push_raw(open_blob(shared, id).await?),
             BodyPart::BlobBase64(id) => body.push_base64(open_blob(shared, id).await?),
+            BodyPart::BlobJsonText(id) => {
+                let bytes = open_blob(shared, id).await?;
+                let text = std::str::from_utf8(&bytes).map_err(|error| {
+                    HttpError::denied(format!(
+                        "The attachment is no UTF-8 text from byte {} on, so it cannot be sent as text.",
+                        error.valid_up_to()
+                    ))
+                })?;
+                body.push_raw(json_escaped(text).into());
+            }
         }
         if body.len() > shared.caps.request_body_bytes {
             return Err(HttpError::unsent(
@@ -155,6 +165,23 @@ async fn assemble(shared: &Arc<Shared>, parts: Vec<BodyPart>) -> Result<RequestB
         }
     }
     Ok(body)
+}
+
+/// The inside of a JSON string (RFC 8259, 7).
+fn json_escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len() + text.len() / 16);
+    for c in text.chars() {
+        match c {
+            '"' => escaped.push_str("\\\""),
+            '\\' => escaped.push_str("\\\\"),
+            '\n' => escaped.push_str("\\n"),
+            '\r' => escaped.push_str("\\r"),
+            '\t' => escaped.push_str("\\t"),
+            c if c < ' ' => escaped.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c => escaped.push(c),
+        }
+    }
+    escaped
 }
 
 async fn open_blob(shared: &Arc<Shared>, id: String) -> Result<bytes::Bytes, HttpError> {

@@ -36,7 +36,20 @@ pub(crate) struct Shared {
 }
 
 impl Gate {
-    /// Checks the grant and makes the client. Blocks for as long as reading the trust store takes.
+    /// Checks the grant and makes the client.
+    ///
+    /// # Examples
+    /// ```
+    /// use vale_egress::{Gate, GateConfig, Rule};
+    ///
+    /// let mut config = GateConfig::new("org.example.mine");
+    /// config.rules = vec![Rule::parse("https://api.example.com/v1", ["POST"], false)?];
+    /// let gate = Gate::new(config)?;
+    /// # drop(gate);
+    /// # Ok::<(), vale_egress::ConfigError>(())
+    /// ```
+    ///
+    /// Blocks for as long as reading the trust store takes.
     ///
     /// # Errors
     /// [`ConfigError`] if a rule, credential, proxy or certificate can never be used.

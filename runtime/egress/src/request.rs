@@ -31,6 +31,8 @@ pub enum BodyPart {
     Blob(String),
     /// The same in padded standard base64.
     BlobBase64(String),
+    /// Its UTF-8 text, escaped as the inside of a JSON string.
+    BlobJsonText(String),
 }
 
 /// Resolves the blob handles of one plugin's calls.

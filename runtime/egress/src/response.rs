@@ -17,6 +17,8 @@ use crate::{ByteStream, HttpError, HttpErrorKind, LeakSite};
 pub struct HttpResponse {
     /// Three digits.
     pub status: u16,
+    /// The address that answered: another than was asked for after redirects.
+    pub url: String,
     /// Names in lower case, in the order they came; without cookies.
     pub headers: Vec<(String, String)>,
     /// Must be read or dropped; dropping it ends the exchange.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::thread::JoinHandle;
 
-use vale_plugins::{Grant, Registry};
+use vale_plugins::{Grant, Installed, PluginKind, Registry};
 use vale_secrets::EnvStore;
 use vale_types::{PluginId, ProviderId};
 
@@ -16,6 +16,10 @@ pub(crate) struct Configured {
     pub(crate) settings: ProviderSettings,
     /// Whether the person added it; else it came with its plugin.
     pub(crate) by_person: bool,
+    /// Whether its plugin may be used.
+    pub(crate) enabled: bool,
+    /// Which state of its plugin answers; none = it is not installed.
+    pub(crate) plugin_state: Option<String>,
 }
 
 /// The model that the embedded server loads.
@@ -44,19 +48,18 @@ pub(crate) fn all_providers(
     settings: &Settings,
     registry: &Registry,
 ) -> Vec<(ProviderId, Configured)> {
+    let configured = |provider, by_person| configured(settings, registry, provider, by_person);
     let mut all: Vec<_> = settings
         .providers
         .iter()
-        .map(|(id, provider)| {
-            let configured = Configured {
-                settings: provider.clone(),
-                by_person: true,
-            };
-            (id.clone(), configured)
-        })
+        .map(|(id, provider)| (id.clone(), configured(provider.clone(), true)))
         .collect();
-    for installed in registry.ready() {
+    let is_provider = |installed: &&std::sync::Arc<Installed>| {
+        installed.manifest.world.kind == PluginKind::Provider
+    };
+    for installed in registry.ready().filter(is_provider) {
         let plugin = &installed.manifest.id;
+        let chosen = settings.plugins.get(plugin);
         let Ok(id) = plugin.as_str().parse::<ProviderId>() else {
             continue;
         };
@@ -66,20 +69,59 @@ pub(crate) fn all_providers(
             .iter()
             .any(|(taken, ..)| EnvStore::variable(taken.as_str()) == variable)
         {
-            let settings = ProviderSettings {
+            let provider = ProviderSettings {
                 plugin: plugin.clone(),
-                settings: serde_json::Map::new(),
+                settings: chosen
+                    .map_or_else(serde_json::Map::new, |chosen| chosen.settings.clone()),
                 grant: Grant::default(),
                 policy: serde_json::Map::new(),
             };
-            let configured = Configured {
-                settings,
-                by_person: false,
-            };
-            all.push((id, configured));
+            all.push((id, configured(provider, false)));
         }
     }
     all
+}
+
+/// A setup with what the person chose for its plugin.
+fn configured(
+    settings: &Settings,
+    registry: &Registry,
+    mut setup: ProviderSettings,
+    by_person: bool,
+) -> Configured {
+    let chosen = settings.plugins.get(&setup.plugin);
+    if let Some(chosen) = chosen {
+        setup.grant = chosen.grant.and(&setup.grant);
+    }
+    Configured {
+        by_person,
+        enabled: chosen.is_none_or(|chosen| chosen.enabled),
+        plugin_state: registry
+            .get(setup.plugin.as_str())
+            .map(|installed| installed.state()),
+        settings: setup,
+    }
+}
+
+/// The tool plugins, each set up as the person chose for it.
+pub(crate) fn all_tools(settings: &Settings, registry: &Registry) -> Vec<(PluginId, Configured)> {
+    let tools = registry
+        .ready()
+        .filter(|installed| installed.manifest.world.kind == PluginKind::Tool);
+    tools
+        .map(|installed| {
+            let id = installed.manifest.id.clone();
+            let chosen = settings.plugins.get(&id);
+            let setup = ProviderSettings {
+                plugin: id.clone(),
+                settings: chosen
+                    .map_or_else(serde_json::Map::new, |chosen| chosen.settings.clone()),
+                grant: Grant::default(),
+                policy: serde_json::Map::new(),
+            };
+            (id, configured(settings, registry, setup, false))
+        })
+        .collect()
 }
 
 /// Whether a plugin came with the program: its own addresses need no further consent.

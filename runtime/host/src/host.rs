@@ -10,21 +10,24 @@ use tokio::sync::broadcast;
 use vale_sandbox::{CodeCache, Engine, EngineConfig, EngineError};
 use vale_secrets::Ask;
 use vale_types::{
-    Blob, Failure, Media, Model, ModelRef, PluginId, ProviderId, ProviderInfo, Request,
+    Blob, Failure, Media, Model, ModelRef, PluginId, ProviderId, ProviderInfo, Request, ToolCall,
+    ToolInfo, ToolResult,
 };
 
-use crate::compose::{Configured, is_built_in, maker, start_system};
+use crate::compose::{Configured, all_tools, is_built_in, maker, start_system};
 use crate::core::Core;
 use crate::infer::{
     END_TIMEOUT, InferActor, InferConfig, InferView, ProcessId, Shutdown, choose_program,
 };
 use crate::network::Network;
 use crate::paths::Paths;
-use crate::plugins_actor::{Load, PluginsActor};
+use crate::plugins_actor::{Load, PluginsActor, Take};
 use crate::profile::Profile;
-use crate::provider::{PluginBackend, Wiring};
+use crate::provider::{PluginBackend, Wiring, tool_owner};
 use crate::settings::{Settings, SettingsError};
 use crate::supervise::{Child, ChildSpec, Command, Escalation, HostEvent, NodeReport, Stage, Tree};
+use crate::tool::{ToolWiring, Tools};
+use crate::trial::{PluginRolledBack, Trials};
 use crate::turn::Turn;
 
 /// Why a host could not start.
@@ -52,6 +55,17 @@ pub struct HostConfig {
     pub ask_passphrase: Option<Ask>,
 }
 
+impl HostConfig {
+    /// A host over these folders, with nobody to ask for a passphrase.
+    #[must_use]
+    pub fn new(paths: Paths) -> Self {
+        Self {
+            paths,
+            ask_passphrase: None,
+        }
+    }
+}
+
 /// The running host. Cheap to clone; the last clone dropped ends it.
 #[derive(Clone)]
 pub struct Host(Arc<Inner>);
@@ -63,6 +77,8 @@ struct Inner {
     plugins: Child<PluginsActor>,
     infer: Child<InferActor>,
     core: Core,
+    trials: Trials,
+    tools: Tools,
     /// The providers that run, as they were configured.
     running: Mutex<BTreeMap<ProviderId, Configured>>,
     notes: Vec<String>,
@@ -113,19 +129,29 @@ impl Host {
         let tree = Tree::new(Stage::arbiter(system.arbiter().clone()));
         let plugins = start_plugins(&tree, &engine, &profile);
         let infer = start_infer(&tree, &profile);
+        let tools = Tools::new(tree.clone());
         let core = Core::new(tree, settings.fallback.clone());
+        let trials = Trials::new(profile.shelf());
         let host = Self(Arc::new(Inner {
             engine,
             network,
             plugins,
             infer,
             core,
+            trials,
+            tools,
             running: Mutex::default(),
             notes,
             system,
             thread: Some(thread),
             profile,
         }));
+        let weak = Arc::downgrade(&host.0);
+        host.0.trials.when_rolled_back(move |rolled_back| {
+            if let Some(inner) = weak.upgrade() {
+                Self(inner).rolled_back(rolled_back);
+            }
+        });
         host.apply(&settings, &settings);
         Ok(host)
     }
@@ -134,7 +160,9 @@ impl Host {
     /// once their answers have.
     fn apply(&self, before: &Settings, settings: &Settings) {
         let inner = &self.0;
-        let (paths, registry) = (inner.profile.paths(), &inner.profile.0.registry);
+        let (paths, registry) = (inner.profile.paths(), inner.profile.registry());
+        // Before any provider that could ask for one of them.
+        inner.plugins.tell(Take(Arc::clone(&registry)));
         let wanted = inner.profile.configured();
         let mut running = inner.running.lock().unwrap_or_else(PoisonError::into_inner);
         for id in running.keys().filter(|id| !wanted.contains_key(*id)) {
@@ -147,27 +175,49 @@ impl Host {
             let policy = provider.settings.policy_over(&settings.policy);
             // Checked when the settings were read.
             let policy = policy.unwrap_or_else(|_| settings.policy.clone());
-            let backend = PluginBackend::new(Wiring {
-                id: id.clone(),
-                built_in: is_built_in(registry, paths, &provider.settings.plugin),
-                settings: provider.settings.clone(),
-                plugins: inner.plugins.clone(),
-                infer: inner.infer.clone(),
-                engine: inner.engine.clone(),
-                vault: Arc::clone(&inner.profile.0.vault),
-                network: Arc::clone(&inner.network),
-                key_changes: Arc::clone(&inner.profile.0.key_changes),
-            });
-            let maker = maker(registry, &provider.settings);
+            let owner = id.as_str().to_owned();
+            let backend = PluginBackend::new(id.clone(), self.wiring(owner, provider));
+            let maker = maker(&registry, &provider.settings);
             inner.core.add(id, maker, policy, Arc::new(backend));
         }
         *running = wanted;
+        drop(running);
+        let tools = all_tools(settings, &registry).into_iter();
+        let tools = tools.map(|(id, tool)| {
+            let wired = ToolWiring {
+                setup: format!("{tool:?}"),
+                wiring: self.wiring(tool_owner(&id), &tool),
+                blobs: inner.network.blobs.clone(),
+                kv: paths.plugin_state(&id).join("kv.json"),
+            };
+            (id, wired)
+        });
+        inner.tools.apply(tools.collect());
         inner.core.set_fallback(settings.fallback.clone());
         inner.core.set_models(settings.models.clone());
     }
 
-    /// Reads `config.toml` again. Providers, policies, fallback lists and what is known of models
-    /// count at once; the network, the store of keys and the local model from the next start on.
+    /// What the calls of one setup of a plugin are wired to.
+    fn wiring(&self, owner: String, configured: &Configured) -> Wiring {
+        let inner = &self.0;
+        let plugin = &configured.settings.plugin;
+        Wiring {
+            owner,
+            built_in: is_built_in(&inner.profile.registry(), inner.profile.paths(), plugin),
+            enabled: configured.enabled,
+            trials: inner.trials.clone(),
+            settings: configured.settings.clone(),
+            plugins: inner.plugins.clone(),
+            infer: inner.infer.clone(),
+            engine: inner.engine.clone(),
+            vault: Arc::clone(&inner.profile.0.vault),
+            network: Arc::clone(&inner.network),
+            key_changes: Arc::clone(&inner.profile.0.key_changes),
+        }
+    }
+
+    /// Reads `config.toml` and looks for plugins again. Providers, plugins, policies, fallback lists
+    /// and what is known of models count at once, while answers under way end as they began; the network, the store of keys and the local model from the next start on.
     ///
     /// # Errors
     /// With the line and column of a mistake; then nothing changes.
@@ -175,6 +225,16 @@ impl Host {
         let before = self.0.profile.reload()?;
         self.apply(&before, &self.0.profile.settings());
         Ok(())
+    }
+
+    /// A plugin's version was taken back: the one before it answers from now on.
+    fn rolled_back(&self, told: PluginRolledBack) {
+        tracing::warn!(plugin = %told.plugin, version = %told.version, why = %told.why, "plugin taken back");
+        if let Err(error) = self.reload() {
+            tracing::warn!(%error, "the settings could not be read again");
+        }
+        let bus = self.0.core.tree().bus();
+        bus.tell(HostEvent::PluginRolledBack(told));
     }
 
     /// The profile that it runs over.
@@ -202,6 +262,16 @@ impl Host {
     }
 
     /// What happens in the host from now on.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # async fn run(host: vale_host::Host) {
+    /// let mut events = host.events();
+    /// while let Ok(event) = events.recv().await {
+    ///     println!("{event:?}");
+    /// }
+    /// # }
+    /// ```
     #[must_use]
     pub fn events(&self) -> broadcast::Receiver<HostEvent> {
         self.0.core.tree().events()
@@ -256,6 +326,56 @@ impl Host {
         self.0.core.describe(provider).await
     }
 
+    /// The plugins that offer tools, switched on or off.
+    #[must_use]
+    pub fn tool_plugins(&self) -> Vec<PluginId> {
+        self.0.tools.plugins()
+    }
+
+    /// What a plugin's tools are.
+    ///
+    /// # Errors
+    /// The plugin's fault, or why it cannot be used.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # async fn run(host: vale_host::Host) -> Result<(), Box<dyn std::error::Error>> {
+    /// for plugin in host.tool_plugins() {
+    ///     for tool in host.tools(&plugin).await? {
+    ///         println!("{plugin}/{}: {}", tool.def.name, tool.def.description);
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn tools(&self, plugin: &PluginId) -> Result<Vec<ToolInfo>, Failure> {
+        self.0.tools.infos(plugin).await
+    }
+
+    /// Calls one tool. Dropping the future cancels it. A tool that ran and failed says so in its
+    /// result.
+    ///
+    /// # Errors
+    /// What kept the call from running.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # async fn run(host: vale_host::Host) -> Result<(), Box<dyn std::error::Error>> {
+    /// let call = vale_types::ToolCall {
+    ///     id: "1".to_owned(),
+    ///     name: "calculate".to_owned(),
+    ///     arguments_json: r#"{"expression": "0.1 + 0.2"}"#.to_owned(),
+    ///     signature: None,
+    /// };
+    /// let result = host.invoke(&"calculator".parse()?, &call).await?;
+    /// assert!(!result.is_error);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn invoke(&self, plugin: &PluginId, call: &ToolCall) -> Result<ToolResult, Failure> {
+        self.0.tools.invoke(plugin, call).await
+    }
+
     /// The process id of the local model's server, while it runs.
     pub async fn infer_process(&self) -> Option<u32> {
         self.0.infer.call(ProcessId).await.ok().flatten()
@@ -274,11 +394,11 @@ impl Host {
 fn start_plugins(tree: &Tree, engine: &Engine, profile: &Profile) -> Child<PluginsActor> {
     // Every provider needs it: what breaks it may have broken what was loaded.
     let group = tree.group("core", Escalation::RestartSiblings);
-    let (engine, registry) = (engine.clone(), Arc::clone(&profile.0.registry));
+    let (engine, profile) = (engine.clone(), profile.clone());
     let folders = profile.paths().plugins.clone();
     let spec = ChildSpec::permanent("plugins", "plugin loader");
     tree.start(&group, spec, move || {
-        PluginsActor::new(engine.clone(), &registry, folders.clone())
+        PluginsActor::new(engine.clone(), &profile.registry(), folders.clone())
     })
 }
 

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use vale_secrets::{Secret, SecretError, Source};
-use vale_types::{Failure, ProviderId};
+use vale_types::Failure;
 
 use crate::profile::Profile;
 use crate::provider::secret_name;
@@ -21,48 +21,43 @@ impl Profile {
         self.0.vault.describe()
     }
 
-    /// Finds a provider's key; for whether it is set and where, never to show it.
+    /// Finds the key of a provider, or of a tool as [`tool_owner`](crate::tool_owner) names it; for whether it is set and where, never to show it.
     ///
     /// # Errors
     /// When the store cannot tell. Blocks: call it on a blocking thread.
     pub fn key_source(
         &self,
-        provider: &ProviderId,
+        owner: &str,
         credential: &str,
         first: bool,
     ) -> Result<Option<Source>, KeyError> {
-        let name = secret_name(provider, credential, first).map_err(KeyError::Name)?;
+        let name = secret_name(owner, credential, first).map_err(KeyError::Name)?;
         Ok(self.0.vault.get(&name)?.map(|(_, source)| source))
     }
 
-    /// Keeps a provider's key. Blocks.
+    /// Keeps a key. Blocks.
     ///
     /// # Errors
     /// When nothing was stored.
     pub fn set_key(
         &self,
-        provider: &ProviderId,
+        owner: &str,
         credential: &str,
         first: bool,
         secret: &Secret,
     ) -> Result<(), KeyError> {
-        let name = secret_name(provider, credential, first).map_err(KeyError::Name)?;
+        let name = secret_name(owner, credential, first).map_err(KeyError::Name)?;
         self.0.vault.set(&name, secret)?;
         self.keys_changed();
         Ok(())
     }
 
-    /// Forgets a provider's key; false when there was none. Blocks.
+    /// Forgets a key; false when there was none. Blocks.
     ///
     /// # Errors
     /// When it could not be removed.
-    pub fn remove_key(
-        &self,
-        provider: &ProviderId,
-        credential: &str,
-        first: bool,
-    ) -> Result<bool, KeyError> {
-        let name = secret_name(provider, credential, first).map_err(KeyError::Name)?;
+    pub fn remove_key(&self, owner: &str, credential: &str, first: bool) -> Result<bool, KeyError> {
+        let name = secret_name(owner, credential, first).map_err(KeyError::Name)?;
         let removed = self.0.vault.remove(&name)?;
         self.keys_changed();
         Ok(removed)

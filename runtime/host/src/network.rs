@@ -62,6 +62,14 @@ impl Blobs {
     }
 }
 
+impl Blobs {
+    /// Lets go of bytes that nobody needs any more.
+    pub(crate) fn forget(&self, id: &str) {
+        let mut blobs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        blobs.remove(id);
+    }
+}
+
 impl BlobSource for Blobs {
     fn open(&self, id: &str) -> Result<Bytes, String> {
         let blobs = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -3,6 +3,9 @@
 use std::env;
 use std::path::{Path, PathBuf};
 
+use vale_plugins::Shelf;
+use vale_types::PluginId;
+
 /// File name of the model that `cargo xtask` fetches.
 pub const DEFAULT_MODEL_FILE: &str = "SmolLM2-135M-Instruct.Q4_1.gguf";
 
@@ -115,6 +118,27 @@ impl Paths {
             confine: None,
             model: None,
         }
+    }
+
+    /// With a folder of plugins that come with the program: what their manifests state is granted.
+    #[must_use]
+    pub fn with_plugins(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.plugins.insert(0, folder.into());
+        self.built_in_plugins += 1;
+        self
+    }
+
+    /// Where plugins that the person installs are kept.
+    #[must_use]
+    pub fn shelf(&self) -> Shelf {
+        let own = self.plugins.get(self.built_in_plugins);
+        Shelf::new(own.cloned().unwrap_or_else(|| self.state.join("plugins")))
+    }
+
+    /// Where a plugin's notes of its own are kept.
+    #[must_use]
+    pub fn plugin_state(&self, id: &PluginId) -> PathBuf {
+        self.state.join("plugins").join(id.as_str())
     }
 
     /// The encrypted file that holds keys where there is no keyring and the person chose it.

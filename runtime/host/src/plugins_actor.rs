@@ -28,19 +28,25 @@ pub(crate) struct PluginsActor {
 
 impl PluginsActor {
     pub(crate) fn new(engine: Engine, registry: &Registry, folders: Vec<PathBuf>) -> Self {
-        let installed = registry
-            .ready()
-            .map(|plugin| {
-                (
-                    plugin.manifest.id.clone(),
-                    (Arc::new(plugin.clone()), Slot::default()),
-                )
-            })
-            .collect();
-        Self {
+        let mut actor = Self {
             engine,
-            installed,
+            installed: HashMap::new(),
             folders,
+        };
+        actor.take(registry);
+        actor
+    }
+
+    /// What is there from now on; what is loaded and has not changed stays loaded.
+    fn take(&mut self, registry: &Registry) {
+        let mut before = std::mem::take(&mut self.installed);
+        for plugin in registry.ready() {
+            let id = plugin.manifest.id.clone();
+            let kept = before
+                .remove(&id)
+                .filter(|(known, _)| known.state() == plugin.state());
+            let slot = kept.map_or_else(Slot::default, |(_, slot)| slot);
+            self.installed.insert(id, (Arc::clone(plugin), slot));
         }
     }
 }
@@ -82,12 +88,24 @@ impl Handler<Load> for PluginsActor {
     }
 }
 
+/// Takes over what is installed now. Calls under way keep what they began with.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Take(pub(crate) Arc<Registry>);
+
+impl Handler<Take> for PluginsActor {
+    type Result = ();
+
+    fn handle(&mut self, Take(registry): Take, _: &mut Context<Self>) {
+        self.take(&registry);
+    }
+}
+
 async fn load(engine: Engine, installed: Arc<Installed>) -> Result<Loaded, Fault> {
     let refused = |reason: String| Fault::new(FaultClass::Load, reason);
-    let reading = Arc::clone(&installed);
-    let component = engine
+    let (installed, component) = engine
         .runtime()
-        .spawn_blocking(move || reading.component_bytes())
+        .spawn_blocking(move || installed.open())
         .await
         .map_err(|error| refused(error.to_string()))?
         .map_err(|error| refused(error.to_string()))?;
@@ -96,5 +114,8 @@ async fn load(engine: Engine, installed: Arc<Installed>) -> Result<Loaded, Fault
         .await
         .map_err(|error| refused(error.to_string()))?;
     tracing::debug!(plugin = %installed.manifest.id, from = ?plugin.loaded_from(), "plugin loaded");
-    Ok(Loaded { installed, plugin })
+    Ok(Loaded {
+        installed: Arc::new(installed),
+        plugin,
+    })
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use vale_egress::{Download, DownloadError, download};
 use vale_plugins::{
-    CardContext, Ceiling, Entry, Grant, HostVars, Manifest, PermissionCard, Registry,
+    CardContext, Ceiling, Grant, HostVars, Manifest, PermissionCard, Registry, Shelf,
 };
 use vale_secrets::{Ask, Backend, Passphrases, Vault, VaultConfig};
 use vale_types::{Failure, Fault, FaultClass, PluginId, ProviderId};
@@ -39,7 +39,7 @@ pub struct Profile(pub(crate) Arc<Inner>);
 pub(crate) struct Inner {
     pub(crate) paths: Paths,
     settings: RwLock<Arc<Settings>>,
-    pub(crate) registry: Arc<Registry>,
+    registry: RwLock<Arc<Registry>>,
     pub(crate) vault: Arc<Vault>,
     pub(crate) key_changes: Arc<AtomicU64>,
 }
@@ -66,7 +66,7 @@ impl Profile {
         });
         Ok(Self(Arc::new(Inner {
             settings: RwLock::new(Arc::new(settings)),
-            registry: Arc::new(Registry::scan(&paths.plugins)),
+            registry: RwLock::new(Arc::new(scan(&paths))),
             paths,
             vault: Arc::new(vault),
             key_changes: Arc::default(),
@@ -86,12 +86,18 @@ impl Profile {
         Arc::clone(&settings.unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Reads `config.toml` again; gives the settings that counted before.
+    /// Reads `config.toml` and looks for plugins again; gives the settings that counted before.
     ///
     /// # Errors
     /// With the line and column of a mistake; then nothing changes.
     pub(crate) fn reload(&self) -> Result<Arc<Settings>, SettingsError> {
         let settings = Arc::new(Settings::load(&self.0.paths.config_file)?);
+        let registry = Arc::new(scan(&self.0.paths));
+        *self
+            .0
+            .registry
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = registry;
         let mut kept = self
             .0
             .settings
@@ -100,7 +106,7 @@ impl Profile {
         Ok(std::mem::replace(&mut *kept, settings))
     }
 
-    /// Reads `config.toml` again, for a profile without a host.
+    /// Reads `config.toml` and looks for plugins again, for a profile without a host.
     ///
     /// # Errors
     /// With the line and column of a mistake; then nothing changes.
@@ -108,14 +114,21 @@ impl Profile {
         self.reload().map(drop)
     }
 
-    /// The installed plugins, broken ones included.
+    /// The plugins that there are, broken ones included.
     #[must_use]
-    pub fn plugins(&self) -> &[Entry] {
-        self.0.registry.entries()
+    pub fn registry(&self) -> Arc<Registry> {
+        let registry = self.0.registry.read();
+        Arc::clone(&registry.unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Where plugins that the person installs are kept.
+    #[must_use]
+    pub fn shelf(&self) -> Shelf {
+        self.0.paths.shelf()
     }
 
     pub(crate) fn configured(&self) -> BTreeMap<ProviderId, Configured> {
-        all_providers(&self.settings(), &self.0.registry)
+        all_providers(&self.settings(), &self.registry())
             .into_iter()
             .collect()
     }
@@ -123,9 +136,10 @@ impl Profile {
     /// The providers, configured ones and those that came with their plugin.
     #[must_use]
     pub fn providers(&self) -> Vec<ProviderSummary> {
+        let registry = self.registry();
         let summary = |(id, provider): (ProviderId, Configured)| {
             let plugin = provider.settings.plugin;
-            let installed = self.0.registry.get(plugin.as_str());
+            let installed = registry.get(plugin.as_str());
             ProviderSummary {
                 id,
                 name: installed.map(|installed| installed.manifest.name.clone()),
@@ -140,12 +154,13 @@ impl Profile {
     ///
     /// # Errors
     /// When the provider or its plugin is not there.
-    pub fn manifest(&self, provider: &ProviderId) -> Result<&Manifest, Failure> {
-        let all = self.configured();
+    pub fn manifest(&self, provider: &ProviderId) -> Result<Manifest, Failure> {
+        let (all, registry) = (self.configured(), self.registry());
         let found = all
             .get(provider)
-            .and_then(|found| self.0.registry.get(found.settings.plugin.as_str()));
-        found.map(|installed| &installed.manifest).ok_or_else(|| {
+            .and_then(|found| registry.get(found.settings.plugin.as_str()));
+        let manifest = found.map(|installed| installed.manifest.clone());
+        manifest.ok_or_else(|| {
             Fault::new(
                 FaultClass::Load,
                 format!("the plugin of provider “{provider}” is not installed"),
@@ -165,7 +180,8 @@ impl Profile {
         provider: Option<&ProviderId>,
         imports: &[String],
     ) -> Result<PermissionCard, Failure> {
-        let installed = self.0.registry.get(plugin.as_str()).ok_or_else(|| {
+        let registry = self.registry();
+        let installed = registry.get(plugin.as_str()).ok_or_else(|| {
             Fault::new(
                 FaultClass::Load,
                 format!("the plugin “{plugin}” is not installed"),
@@ -174,17 +190,16 @@ impl Profile {
         let all = self.configured();
         let configured = provider.and_then(|id| all.get(id));
         let configured = configured.map(|found| &found.settings);
-        let none = serde_json::Map::new();
+        let chosen = self.settings().plugins.get(plugin).cloned();
+        let chosen = chosen.unwrap_or_default();
         let grant = Grant {
-            built_in: is_built_in(&self.0.registry, &self.0.paths, plugin),
-            ..configured
-                .map(|found| found.grant.clone())
-                .unwrap_or_default()
+            built_in: is_built_in(&registry, &self.0.paths, plugin),
+            ..configured.map_or(chosen.grant, |found| found.grant.clone())
         };
         Ok(PermissionCard::new(
             &installed.manifest,
             &CardContext {
-                settings: configured.map_or(&none, |found| &found.settings),
+                settings: configured.map_or(&chosen.settings, |found| &found.settings),
                 host: &HostVars::default(),
                 grant: &grant,
                 ceiling: &Ceiling::default(),
@@ -233,4 +248,8 @@ impl Profile {
             _ => Ok(false),
         }
     }
+}
+
+fn scan(paths: &Paths) -> Registry {
+    Registry::scan(&paths.plugins, paths.built_in_plugins)
 }

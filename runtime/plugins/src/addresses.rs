@@ -7,14 +7,18 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use crate::key_header::{read_header, read_key_template, read_name};
+use crate::list::most_items;
 use crate::manifest::{CredentialSource, CredentialSpec, EgressSpec, MAX_LINE, Method};
 use crate::origin::{HostClass, Origin};
 use crate::reader::{At, Table};
-use crate::template::{Expanded, Template};
+use crate::settings::{Kind, kind_of};
+use crate::template::{Expanded, Piece, Template};
 use crate::text::{did_you_mean, listed, printable};
 
 /// Most `[[egress]]`, `[[credentials]]`, and origins, paths or methods of one entry.
 pub(crate) const MAX_ENTRIES: usize = 32;
+/// Most places of all `[[egress]]`, and of one credential, with every list as long as it may be.
+pub(crate) const MAX_PLACES: u64 = 128;
 /// Longest address template or path, characters.
 const MAX_ADDRESS: usize = 1000;
 
@@ -22,6 +26,10 @@ const CREDENTIAL_KEYS: [&str; 7] = [
     "name", "header", "template", "origins", "required", "source", "help",
 ];
 const EGRESS_KEYS: [&str; 4] = ["origin", "methods", "paths", "local_server"];
+/// A template and its addresses with the defaults of the settings; none while a setting has no
+/// default.
+pub(crate) type Tried = (Template, Option<Vec<Expanded>>);
+
 /// Reads addresses against the settings that they may use.
 pub(crate) struct Addresses {
     properties: Map<String, Value>,
@@ -44,11 +52,13 @@ impl Addresses {
         }
     }
 
-    /// One `[[egress]]`, and its address with the defaults where they suffice.
+    /// One `[[egress]]`, and its addresses with the defaults where they suffice. `places` counts those
+    /// of the entries before it.
     pub(crate) fn read_egress(
         &self,
         table: &Table<'_, '_>,
-    ) -> Option<(EgressSpec, Option<Expanded>)> {
+        places: &mut u64,
+    ) -> Option<(EgressSpec, Option<Vec<Expanded>>)> {
         table.only(&EGRESS_KEYS);
         let local_server = table.boolean("local_server").unwrap_or(false);
         let methods = read_methods(table);
@@ -57,26 +67,41 @@ impl Addresses {
             table.missing("origin", "Write origin = \"https://api.example.com\".");
         }
         let text = table.text("origin", MAX_ADDRESS)?;
-        let (origin, trial) = self.read_template(table, "origin", &text)?;
-        if let Some(trial) = &trial
-            && let Err((what, fix)) = judge(trial, local_server)
-        {
-            table.say("origin", what, fix);
+        let (origin, trials) = self.read_template(table, "origin", &text)?;
+        for trial in trials.iter().flatten() {
+            if let Err((what, fix)) = judge(trial, local_server) {
+                table.say("origin", what, fix);
+            }
         }
+        self.count(table, "origin", &origin, places);
         let spec = EgressSpec {
             origin,
             methods,
             paths,
             local_server,
         };
-        Some((spec, trial))
+        Some((spec, trials))
+    }
+
+    /// Adds the most places that `template` can become.
+    fn count(&self, table: &Table<'_, '_>, key: &str, template: &Template, places: &mut u64) {
+        let list = leading_list(&self.properties, template);
+        let before = *places;
+        *places += list.map_or(1, most_items);
+        if before <= MAX_PLACES && *places > MAX_PLACES {
+            table.say(
+                key,
+                format!("makes up to {places} places with those before it"),
+                format!("At most {MAX_PLACES} fit; write a smaller maxItems."),
+            );
+        }
     }
 
     /// One `[[credentials]]`; `reachable` are the egress addresses.
     pub(crate) fn read_credential(
         &self,
         table: &Table<'_, '_>,
-        reachable: &[(Template, Option<Expanded>)],
+        reachable: &[Tried],
     ) -> Option<CredentialSpec> {
         table.only(&CREDENTIAL_KEYS);
         for (key, fix) in [
@@ -107,11 +132,13 @@ impl Addresses {
             );
         }
         let mut origins = Vec::new();
+        let mut places = 0;
         for (index, text) in texts.iter().enumerate() {
             let key = format!("origins[{index}]");
-            if let Some((origin, trial)) = self.read_template(table, &key, &text.value) {
-                check_reach(table, &key, source, (&origin, trial.as_ref()), reachable);
-                origins.push(origin);
+            if let Some(tried) = self.read_template(table, &key, &text.value) {
+                self.check_reach(table, &key, source, &tried, reachable);
+                self.count(table, &key, &tried.0, &mut places);
+                origins.push(tried.0);
             }
         }
         Some(CredentialSpec {
@@ -125,13 +152,8 @@ impl Addresses {
         })
     }
 
-    /// Parses an address and tries it out; the trial is nothing when a setting has no default.
-    fn read_template(
-        &self,
-        table: &Table<'_, '_>,
-        key: &str,
-        text: &str,
-    ) -> Option<(Template, Option<Expanded>)> {
+    /// Parses an address and tries it out.
+    fn read_template(&self, table: &Table<'_, '_>, key: &str, text: &str) -> Option<Tried> {
         let fix =
             "Write an address like https://api.example.com/v1, {settings.NAME} or {host.infer}.";
         let template = match Template::parse(text) {
@@ -141,11 +163,10 @@ impl Addresses {
                 return None;
             }
         };
-        for (name, leads) in template
-            .settings()
-            .map(|name| (name, template.leading_setting() == Some(name)))
-        {
-            self.check_setting(table, key, name, leads)?;
+        for (index, piece) in template.pieces().iter().enumerate() {
+            if let Piece::Setting(name) = piece {
+                self.check_setting(table, key, name, index == 0)?;
+            }
         }
         let open = template
             .settings()
@@ -154,7 +175,7 @@ impl Addresses {
             return Some((template, None));
         }
         match template.expand(&self.defaults, self.infer.as_ref()) {
-            Ok(trial) => Some((template, Some(trial))),
+            Ok(trials) => Some((template, Some(trials))),
             Err(what) => {
                 table.say(key, what, fix);
                 None
@@ -184,11 +205,21 @@ impl Addresses {
             return None;
         };
         let text = |key: &str| schema.get(key).and_then(Value::as_str);
-        if leads && text("format") != Some("uri") {
+        let is_list = text("type") == Some("array");
+        if is_list && !leads {
+            table.say(
+                key,
+                format!("has the list `{name}` in the middle, where one name belongs"),
+                "A list of addresses can only begin an address.",
+            );
+            return None;
+        }
+        if leads && !is_uri(schema) {
+            let place = if is_list { ".items" } else { "" };
             table.say(
                 key,
                 format!("begins with the setting `{name}`, which is no address"),
-                format!("Write format = \"uri\" in [settings.properties.{name}]."),
+                format!("Write format = \"uri\" in [settings.properties.{name}{place}]."),
             );
             return None;
         }
@@ -202,6 +233,59 @@ impl Addresses {
         }
         Some(())
     }
+
+    /// A credential goes only where the plugin may go, and the host's own token only to the host.
+    fn check_reach(
+        &self,
+        table: &Table<'_, '_>,
+        key: &str,
+        source: CredentialSource,
+        (origin, trials): &Tried,
+        reachable: &[Tried],
+    ) {
+        let trials = trials.as_deref().unwrap_or_default();
+        // A list never holds the host's own address; what is open or empty otherwise depends on what
+        // the person types, and is judged again when settings are resolved.
+        let leaves_host = leading_list(&self.properties, origin).is_some()
+            || trials.iter().any(|trial| !trial.from_infer);
+        if source == CredentialSource::HostInfer && leaves_host {
+            table.say(
+                key,
+                format!("would send the local model server's token to `{origin}`"),
+                "A credential with source = \"host.infer\" goes only to {host.infer}.",
+            );
+            return;
+        }
+        let covered = |trial: &Expanded| {
+            let wanted = Origin::of(&trial.url);
+            reachable.iter().any(|(template, others)| match others {
+                None => template == origin,
+                Some(others) => others.iter().any(|other| Origin::of(&other.url) == wanted),
+            })
+        };
+        if !trials.iter().all(covered) {
+            table.say(
+                key,
+                format!("is `{origin}`, which no [[egress]] reaches"),
+                "Add an [[egress]] for it, or name one that is there.",
+            );
+        }
+    }
+}
+
+/// The schema of the list that a template begins with, if it does.
+pub(crate) fn leading_list<'p>(
+    properties: &'p Map<String, Value>,
+    template: &Template,
+) -> Option<&'p Map<String, Value>> {
+    let schema = properties.get(template.leading_setting()?)?.as_object()?;
+    (kind_of(schema) == Kind::Array).then_some(schema)
+}
+
+/// Whether a setting's text, or each text of its list, is an address.
+fn is_uri(schema: &Value) -> bool {
+    let schema = schema.get("items").unwrap_or(schema);
+    schema.get("format").is_some_and(|format| format == "uri")
 }
 
 /// The defaults that a schema states.
@@ -314,39 +398,4 @@ fn read_paths(table: &Table<'_, '_>) -> Vec<String> {
         }
     }
     paths
-}
-
-/// A credential goes only where the plugin may go, and the host's own token only to the host.
-fn check_reach(
-    table: &Table<'_, '_>,
-    key: &str,
-    source: CredentialSource,
-    (origin, trial): (&Template, Option<&Expanded>),
-    reachable: &[(Template, Option<Expanded>)],
-) {
-    let Some(trial) = trial else {
-        // Depends on what the person types: judged again when settings are resolved.
-        return;
-    };
-    if source == CredentialSource::HostInfer && !trial.from_infer {
-        table.say(
-            key,
-            format!("would send the local model server's token to `{origin}`"),
-            "A credential with source = \"host.infer\" goes only to {host.infer}.",
-        );
-        return;
-    }
-    let wanted = Origin::of(&trial.url);
-    let covered = reachable.iter().any(|(template, other)| {
-        other
-            .as_ref()
-            .map_or(template == origin, |other| Origin::of(&other.url) == wanted)
-    });
-    if !covered {
-        table.say(
-            key,
-            format!("is `{origin}`, which no [[egress]] reaches"),
-            "Add an [[egress]] for it, or name one that is there.",
-        );
-    }
 }

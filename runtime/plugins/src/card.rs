@@ -6,12 +6,13 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use vale_types::Limits;
 
-use crate::addresses::{defaults, stand_in};
-use crate::grant::{Ceiling, Grant, effective};
+use crate::addresses::defaults;
+use crate::card_places::permissions;
+use crate::grant::{Ceiling, Grant};
 use crate::limits::LimitsSpec;
 use crate::manifest::{CredentialSource, Difference, Manifest, Method};
 use crate::problem::Problem;
-use crate::resolve::{HostVars, OriginSource, Resolved, ResolvedRule, Resolver, egress_key};
+use crate::resolve::HostVars;
 use crate::text::printable;
 
 /// What a card is made from besides the manifest.
@@ -98,7 +99,7 @@ pub struct HostLine {
     pub path_prefixes: Vec<String>,
     /// Methods that may be sent; those asked for, while it may not be reached.
     pub methods: Vec<Method>,
-    /// The manifest's key.
+    /// The manifest's key, with the place in the list of an address out of a list.
     pub key: String,
     /// Whose word the address is.
     pub said: Said,
@@ -114,7 +115,7 @@ pub struct CredentialLine {
     pub name: String,
     /// Request header.
     pub header: String,
-    /// Where it may go: origins, or the manifest's placeholders while they are open.
+    /// Where it may go: origins, or the manifest's placeholders while they are open or list nothing.
     pub origins: Vec<String>,
     /// Whether calls without it are refused.
     pub required: bool,
@@ -195,7 +196,30 @@ pub struct PermissionCard {
 }
 
 impl PermissionCard {
-    /// Makes the card. Works while the local model is off and while settings are wrong or missing:
+    /// Makes the card.
+    ///
+    /// # Examples
+    /// ```
+    /// use vale_plugins::{CardContext, Ceiling, Grant, HostVars, Manifest, PermissionCard};
+    ///
+    /// let manifest = Manifest::parse(
+    ///     "id = \"org.example.mine\"\nname = \"Mine\"\nversion = \"1.0.0\"\n\
+    ///      world = \"valechat:provider/provider-plugin@0.1.0\"\n\
+    ///      [[egress]]\norigin = \"https://api.example.com\"\nmethods = [\"POST\"]\n",
+    /// )?;
+    /// let card = PermissionCard::new(&manifest, &CardContext {
+    ///     settings: &serde_json::Map::new(),
+    ///     host: &HostVars::default(),
+    ///     grant: &Grant::default(),
+    ///     ceiling: &Ceiling::default(),
+    ///     imports: &[],
+    ///     differences: &[],
+    /// });
+    /// assert!(card.to_string().contains("NOT allowed"), "nobody has agreed yet");
+    /// # Ok::<(), vale_plugins::ManifestError>(())
+    /// ```
+    ///
+    /// Works while the local model is off and while settings are wrong or missing:
     /// what is open is shown as open.
     pub fn new(manifest: &Manifest, context: &CardContext<'_>) -> Self {
         let (filled, given, problems) = match manifest.validate_settings(context.settings) {
@@ -226,119 +250,18 @@ impl PermissionCard {
     }
 }
 
-fn permissions(
-    manifest: &Manifest,
-    context: &CardContext<'_>,
-    filled: &Map<String, Value>,
-) -> (Vec<HostLine>, Vec<CredentialLine>, Limits) {
-    // While the local model is off its address does not matter: the card names it in words.
-    let host = HostVars {
-        infer: context.host.infer.clone().or_else(stand_in),
-    };
-    let resolver = Resolver::new(manifest, filled, &host);
-    let rules: Vec<Result<ResolvedRule, String>> = manifest
-        .egress
-        .iter()
-        .enumerate()
-        .map(|(index, spec)| resolver.rule(index, spec))
-        .collect();
-    let known: Vec<ResolvedRule> = rules.iter().flatten().cloned().collect();
-    let mut credentials = Vec::new();
-    let mut attached = Vec::new();
-    for spec in &manifest.credentials {
-        let resolved = resolver.credential(spec, &known).ok();
-        credentials.push(CredentialLine {
-            name: spec.name.clone(),
-            header: spec.header.clone(),
-            origins: resolved.as_ref().map_or_else(
-                || spec.origins.iter().map(ToString::to_string).collect(),
-                |resolved| {
-                    let shown = |place: &crate::CredentialOrigin| {
-                        infer_or(place.is_host_infer, place.origin.as_str())
-                    };
-                    resolved.origins.iter().map(shown).collect()
-                },
-            ),
-            required: spec.required,
-            source: spec.source,
-            help: spec.help.clone(),
-            said: Said::Manifest,
-        });
-        attached.extend(resolved);
-    }
-    let outcome = effective(
-        &Resolved {
-            egress: known,
-            credentials: attached,
-            settings: filled.clone(),
-            limits: manifest.limits.over(Limits::default()),
-        },
-        context.grant,
-        context.ceiling,
-    );
-
-    let mut hosts = Vec::new();
-    for (index, (spec, rule)) in manifest.egress.iter().zip(&rules).enumerate() {
-        let key = egress_key(index);
-        hosts.push(match rule {
-            Err(why) => HostLine {
-                address: spec.origin.to_string(),
-                path_prefixes: spec.paths.clone(),
-                methods: spec.methods.clone(),
-                said: Said::Manifest,
-                state: HostState::Open {
-                    why: format!("{key} {why}."),
-                },
-                key,
-            },
-            Ok(rule) => {
-                let allowed = outcome.rules.iter().find(|allowed| allowed.key == key);
-                let dropped = outcome.dropped.iter().find(|dropped| dropped.key == key);
-                HostLine {
-                    address: infer_or(rule.source == OriginSource::HostInfer, rule.origin.as_str()),
-                    path_prefixes: rule.path_prefixes.clone(),
-                    methods: allowed.map_or(&rule.methods, |rule| &rule.methods).clone(),
-                    said: said(&rule.source),
-                    state: match (allowed, dropped) {
-                        (Some(rule), _) => HostState::Allowed {
-                            local_server: rule.local_server,
-                        },
-                        (None, dropped) => HostState::Refused {
-                            why: dropped.map(ToString::to_string).unwrap_or_default(),
-                        },
-                    },
-                    key,
-                }
-            }
-        });
-    }
-    (hosts, credentials, outcome.limits)
-}
-
-fn infer_or(is_infer: bool, origin: &str) -> String {
-    if is_infer {
-        "ValeChat's own model on this machine".to_owned()
-    } else {
-        origin.to_owned()
-    }
-}
-
-fn said(source: &OriginSource) -> Said {
-    match source {
-        OriginSource::Manifest => Said::Manifest,
-        OriginSource::Default { setting } => Said::Default {
-            setting: setting.clone(),
-        },
-        OriginSource::Setting { setting } => Said::Setting {
-            setting: setting.clone(),
-        },
-        OriginSource::HostInfer => Said::Host,
-    }
-}
-
 fn import(name: &str) -> ImportLine {
+    ImportLine {
+        import: printable(name, 100),
+        meaning: import_meaning(name).to_owned(),
+        said: Said::Component,
+    }
+}
+
+/// What an import lets a plugin do, with or without a version.
+pub(crate) fn import_meaning(name: &str) -> &'static str {
     let path = name.split('@').next().unwrap_or_default();
-    let meaning = match path {
+    match path {
         "valechat:host/http" => "send requests to the hosts on this card, and nowhere else",
         "valechat:host/log" => "write lines to the log",
         "valechat:host/config" => "read its own settings; of keys only whether they are there",
@@ -348,11 +271,6 @@ fn import(name: &str) -> ImportLine {
         "valechat:host/blobs" => "read files and images that are part of its call",
         _ if path.starts_with("valechat:types/") => "data types; does nothing",
         _ => "not offered by ValeChat: a component that uses this is refused before it runs",
-    };
-    ImportLine {
-        import: printable(name, 100),
-        meaning: meaning.to_owned(),
-        said: Said::Component,
     }
 }
 

@@ -67,6 +67,11 @@ impl fmt::Display for PermissionCard {
 fn shown(value: Option<&Value>) -> String {
     match value {
         None => "not set".to_owned(),
+        Some(Value::Array(items)) if items.is_empty() => "none".to_owned(),
+        Some(Value::Array(items)) => {
+            let items: Vec<String> = items.iter().map(|item| shown(Some(item))).collect();
+            items.join(", ")
+        }
         Some(Value::String(text)) if mentions_infer(text) => {
             format!("{} (ValeChat's own model)", printable(text, 200))
         }

@@ -29,6 +29,21 @@ pub struct Grant {
 }
 
 impl Grant {
+    /// What is agreed to for a plugin and for one provider that it answers: both together, the
+    /// provider's word first where only one can count.
+    #[must_use]
+    pub fn and(&self, provider: &Self) -> Self {
+        Self {
+            built_in: self.built_in || provider.built_in,
+            origins: self.origins.union(&provider.origins).cloned().collect(),
+            local_server: provider
+                .local_server
+                .clone()
+                .or_else(|| self.local_server.clone()),
+            limits: provider.limits.or(self.limits),
+        }
+    }
+
     /// The grant of a plugin that came with this program.
     pub fn built_in() -> Self {
         Self {
@@ -65,7 +80,7 @@ impl Default for Ceiling {
 /// A place the plugin may reach; what the gate enforces.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct EffectiveRule {
-    /// The manifest key that asked: `egress[0].origin`.
+    /// The manifest key that asked, as in [`ResolvedRule::key`].
     pub key: String,
     /// Where.
     pub origin: Origin,

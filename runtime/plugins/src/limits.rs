@@ -24,6 +24,17 @@ pub struct LimitsSpec {
 }
 
 impl LimitsSpec {
+    /// What is stated here, and `other`'s word on the rest.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            memory_mib: self.memory_mib.or(other.memory_mib),
+            cpu_ms: self.cpu_ms.or(other.cpu_ms),
+            wall_s: self.wall_s.or(other.wall_s),
+            response_mib: self.response_mib.or(other.response_mib),
+        }
+    }
+
     /// `base` with what is stated here put over it.
     #[must_use]
     pub fn over(&self, base: Limits) -> Limits {

@@ -256,7 +256,8 @@ pub struct CredentialSpec {
 /// A place that the plugin wants to reach.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EgressSpec {
-    /// `scheme://host:port` with an optional path, or placeholders for it.
+    /// `scheme://host:port` with an optional path, or placeholders for it. One that begins with a list
+    /// is a place for each of its items.
     pub origin: Template,
     /// At least one.
     pub methods: Vec<Method>,

@@ -104,9 +104,10 @@ fn read(root: &Table<'_, '_>) -> Option<Manifest> {
     let addresses = Addresses::new(&settings);
     let mut egress = Vec::new();
     let mut reachable = Vec::new();
+    let mut places = 0;
     for table in root.tables("egress", MAX_ENTRIES) {
-        if let Some((spec, trial)) = addresses.read_egress(&table) {
-            reachable.push((spec.origin.clone(), trial));
+        if let Some((spec, trials)) = addresses.read_egress(&table, &mut places) {
+            reachable.push((spec.origin.clone(), trials));
             egress.push(spec);
         }
     }

@@ -97,6 +97,26 @@ impl<'a, 't> Table<'a, 't> {
         self.source.say(self.name(key), self.offset(key), what, fix);
     }
 
+    /// Notes a mistake about an item of the list `key`, or about the whole value.
+    pub(crate) fn say_item(
+        &self,
+        key: &str,
+        item: Option<usize>,
+        what: impl Into<String>,
+        fix: impl Into<String>,
+    ) {
+        let Some(index) = item else {
+            return self.say(key, what, fix);
+        };
+        let found = match self.entries.get(key).map(Spanned::get_ref) {
+            Some(DeValue::Array(items)) => items.get(index).map(|item| item.span().start),
+            _ => None,
+        };
+        let name = format!("{}[{index}]", self.name(key));
+        let offset = found.or_else(|| self.offset(key));
+        self.source.say(name, offset, what, fix);
+    }
+
     /// Every key that is not in `known` is a mistake.
     pub(crate) fn only(&self, known: &[&str]) {
         for key in self.entries.keys() {

@@ -1,30 +1,26 @@
-//! The plugin folders on disk: `<dir>/<folder>/{plugin.toml, component.wasm}`.
+//! The plugin folders on disk: `<dir>/<folder>/{plugin.toml, component.wasm}` of the program, and what
+//! the person installed, `<dir>/<id>/{installed.json, <sha256>.wasm}`.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use sha2::{Digest, Sha256};
-
+use crate::installed::{Installed, read_capped};
 use crate::manifest::Manifest;
+use crate::package::{Package, PackageError};
 use crate::problem::ManifestError;
+use crate::record::Record;
+use crate::shelf::{RECORD_FILE, ShelfError, file_name, read_record};
 use crate::text::MAX_MANIFEST_BYTES;
 
 /// The manifest's file name.
 pub const MANIFEST_FILE: &str = "plugin.toml";
 /// The component's file name.
 pub const COMPONENT_FILE: &str = "component.wasm";
-/// A component larger than this is not read, bytes. A Python guest with its interpreter has about
-/// 20 MiB; ours have 0.1 to 1.
-pub const MAX_COMPONENT_BYTES: u64 = 64 * 1024 * 1024;
 /// Most folders looked at in one directory.
 pub const MAX_ENTRIES: usize = 1000;
-
-/// First bytes of a component: magic, version 13, layer 1 (component-model binary format).
-const COMPONENT_PREAMBLE: [u8; 8] = [0, b'a', b's', b'm', 0x0d, 0, 1, 0];
-/// First bytes of a core module, the usual thing to have instead.
-const MODULE_PREAMBLE: [u8; 8] = [0, b'a', b's', b'm', 1, 0, 0, 0];
 
 /// What lies in the plugin folders.
 #[derive(Debug, Default)]
@@ -36,7 +32,7 @@ pub struct Registry {
 #[derive(Debug)]
 pub enum Entry {
     /// Its manifest is good and its component is there (not yet read).
-    Ready(Box<Installed>),
+    Ready(Arc<Installed>),
     /// It cannot be used, and why; the others can.
     Broken {
         /// The folder, or the directory of folders when that could not be read.
@@ -44,20 +40,6 @@ pub enum Entry {
         /// Why.
         error: EntryError,
     },
-}
-
-/// A plugin that can be loaded.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Installed {
-    /// Its folder.
-    pub path: PathBuf,
-    /// Which of the scanned directories it lies in, counted from 0. Whether that is the one that
-    /// came with the program, the caller knows.
-    pub dir: usize,
-    /// What it asks for.
-    pub manifest: Manifest,
-    /// Its component, possibly in another plugin's folder.
-    pub component_path: PathBuf,
 }
 
 /// Why a folder is no usable plugin.
@@ -92,6 +74,25 @@ pub enum EntryError {
         /// The folder that has it.
         first: PathBuf,
     },
+    /// What is kept of it is damaged, or it is no package.
+    #[error("{0}")]
+    Record(#[from] ShelfError),
+    /// The installed file is no usable plugin any more.
+    #[error("its file cannot be used: {0}. Install the plugin again.")]
+    Package(#[from] PackageError),
+    /// The folder, the record and the manifest do not name the same plugin.
+    #[error(
+        "its folder, its record and its manifest name different plugins. Remove the folder and install the plugin again."
+    )]
+    OtherId,
+    /// A folder that nobody installed.
+    #[error(
+        "it was put here by hand, so nobody agreed to what it may reach. Install it: `valechat plugin install {path}`."
+    )]
+    NotInstalled {
+        /// The folder.
+        path: PathBuf,
+    },
     /// More folders than are looked at.
     #[error("there are more than {MAX_ENTRIES} folders here; the rest is ignored. Remove some.")]
     TooMany,
@@ -105,97 +106,14 @@ pub enum EntryError {
     },
 }
 
-/// A component's bytes and their digest.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Component {
-    /// The file.
-    pub bytes: Vec<u8>,
-    /// SHA-256 of the file.
-    pub sha256: [u8; 32],
-}
-
-impl Component {
-    /// The digest in lower-case hexadecimal.
-    pub fn sha256_hex(&self) -> String {
-        self.sha256
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
-    }
-}
-
-/// Why a component could not be read.
-#[derive(Debug, thiserror::Error)]
-pub enum ComponentError {
-    /// The file is gone, unreadable or no regular file.
-    #[error("could not read the component {path}: {error}. Install the plugin again.")]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        error: io::Error,
-    },
-    /// Larger than [`MAX_COMPONENT_BYTES`].
-    #[error("the component {path} is larger than {} MiB and was not read. Ask its author for a smaller one.", MAX_COMPONENT_BYTES >> 20)]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-    },
-    /// A core module, not a component.
-    #[error(
-        "{path} is a WebAssembly module, not a component. Its author must wrap it with wit-component."
-    )]
-    CoreModule {
-        /// The file.
-        path: PathBuf,
-    },
-    /// No WebAssembly at all, or cut off in the first bytes.
-    #[error(
-        "{path} is not a WebAssembly component ({size} bytes): it is damaged or something else. Install the plugin again."
-    )]
-    NotComponent {
-        /// The file.
-        path: PathBuf,
-        /// Its size, bytes.
-        size: usize,
-    },
-}
-
-impl Installed {
-    /// Reads the component, whole.
-    ///
-    /// # Errors
-    /// The file cannot be read, is too large, or does not begin as a component does. Whether the
-    /// rest is valid, the sandbox finds out.
-    pub fn component_bytes(&self) -> Result<Component, ComponentError> {
-        let path = || self.component_path.clone();
-        let bytes = read_capped(&self.component_path, MAX_COMPONENT_BYTES)
-            .map_err(|error| ComponentError::Io {
-                path: path(),
-                error,
-            })?
-            .ok_or_else(|| ComponentError::TooLarge { path: path() })?;
-        if bytes.starts_with(&MODULE_PREAMBLE) {
-            return Err(ComponentError::CoreModule { path: path() });
-        }
-        if !bytes.starts_with(&COMPONENT_PREAMBLE) {
-            return Err(ComponentError::NotComponent {
-                path: path(),
-                size: bytes.len(),
-            });
-        }
-        let sha256 = Sha256::digest(&bytes).into();
-        Ok(Component { bytes, sha256 })
-    }
-}
-
 impl Registry {
-    /// Looks through `dirs` in order, each folder by name. A directory that does not exist holds
+    /// Looks through `dirs` in order, each folder by name. The first `built_in` of them came with the
+    /// program; in the others only what was installed counts. A directory that does not exist holds
     /// nothing; an id that was seen before is broken, so nothing later replaces it silently.
-    pub fn scan(dirs: &[PathBuf]) -> Self {
+    pub fn scan(dirs: &[PathBuf], built_in: usize) -> Self {
         let mut scan = Scan::default();
         for (dir, path) in dirs.iter().enumerate() {
-            scan.directory(dir, path);
+            scan.directory(dir, path, dir < built_in);
         }
         scan.finish()
     }
@@ -206,9 +124,9 @@ impl Registry {
     }
 
     /// The plugins that can be loaded.
-    pub fn ready(&self) -> impl Iterator<Item = &Installed> {
+    pub fn ready(&self) -> impl Iterator<Item = &Arc<Installed>> {
         self.entries.iter().filter_map(|entry| match entry {
-            Entry::Ready(installed) => Some(installed.as_ref()),
+            Entry::Ready(installed) => Some(installed),
             Entry::Broken { .. } => None,
         })
     }
@@ -222,7 +140,7 @@ impl Registry {
     }
 
     /// The plugin with this id.
-    pub fn get(&self, id: &str) -> Option<&Installed> {
+    pub fn get(&self, id: &str) -> Option<&Arc<Installed>> {
         self.ready()
             .find(|installed| installed.manifest.id.as_str() == id)
     }
@@ -235,6 +153,7 @@ struct Folder {
     name: String,
     has_component: bool,
     manifest: Result<Manifest, EntryError>,
+    record: Option<Record>,
 }
 
 #[derive(Default)]
@@ -244,7 +163,7 @@ struct Scan {
 }
 
 impl Scan {
-    fn directory(&mut self, dir: usize, path: &Path) {
+    fn directory(&mut self, dir: usize, path: &Path, built_in: bool) {
         let mut names: Vec<PathBuf> = match list(path) {
             Ok(names) => names,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return,
@@ -264,18 +183,34 @@ impl Scan {
         for folder in names.into_iter().take(MAX_ENTRIES) {
             let has_component = folder.join(COMPONENT_FILE).is_file();
             let has_manifest = folder.join(MANIFEST_FILE).exists();
-            if has_component || has_manifest {
-                self.folders.push(Folder {
-                    name: folder
-                        .file_name()
-                        .map(|name| name.to_string_lossy().into_owned())
-                        .unwrap_or_default(),
-                    manifest: read_manifest(&folder),
-                    path: folder,
-                    dir,
-                    has_component,
-                });
-            }
+            let name = folder
+                .file_name()
+                .map(|name| name.to_string_lossy().into_owned())
+                .unwrap_or_default();
+            let (manifest, record) = if built_in {
+                if !has_component && !has_manifest {
+                    continue;
+                }
+                (read_manifest(&folder), None)
+            } else if folder.join(RECORD_FILE).exists() {
+                match read_installed(&folder, &name) {
+                    Ok((manifest, record)) => (Ok(manifest), Some(record)),
+                    Err(error) => (Err(error), None),
+                }
+            } else if has_component || has_manifest {
+                let path = folder.clone();
+                (Err(EntryError::NotInstalled { path }), None)
+            } else {
+                continue;
+            };
+            self.folders.push(Folder {
+                name,
+                manifest,
+                path: folder,
+                dir,
+                has_component: has_component && built_in,
+                record,
+            });
         }
     }
 
@@ -312,7 +247,7 @@ impl Scan {
             }
             let path = folder.path.clone();
             entries.push(match install(folder, &components, &mut taken) {
-                Ok(installed) => Entry::Ready(Box::new(installed)),
+                Ok(installed) => Entry::Ready(Arc::new(installed)),
                 Err(error) => Entry::Broken { path, error },
             });
         }
@@ -336,6 +271,12 @@ fn install(
     // Also taken when the component is missing: a later folder must not slip into its place.
     taken.insert(id, folder.path.clone());
     let component_path = match &manifest.component {
+        _ if folder.record.is_some() => {
+            let sha256 = folder.record.as_ref().map(|record| &record.current.sha256);
+            folder
+                .path
+                .join(file_name(sha256.map_or("", String::as_str)))
+        }
         // The build lays a borrowed component beside each manifest that borrows it.
         _ if folder.has_component => folder.path.join(COMPONENT_FILE),
         None => {
@@ -358,7 +299,18 @@ fn install(
         dir: folder.dir,
         manifest,
         component_path,
+        record: folder.record,
     })
+}
+
+/// An installed plugin: its record, and the manifest in its file. The file's hash is for whoever loads it.
+fn read_installed(folder: &Path, name: &str) -> Result<(Manifest, Record), EntryError> {
+    let record = read_record(folder)?;
+    let package = Package::of_file(&folder.join(file_name(&record.current.sha256)))?;
+    if record.id.as_str() != name || package.manifest.id != record.id {
+        return Err(EntryError::OtherId);
+    }
+    Ok((package.manifest, record))
 }
 
 /// The visible folders in `path`; links to folders count.
@@ -387,20 +339,4 @@ fn read_manifest(folder: &Path) -> Result<Manifest, EntryError> {
         offset: error.utf8_error().valid_up_to(),
     })?;
     Ok(Manifest::parse(&text)?)
-}
-
-/// The whole of a regular file, or nothing when it is larger than `cap`.
-fn read_capped(path: &Path, cap: u64) -> io::Result<Option<Vec<u8>>> {
-    // Opening a pipe would wait for a writer for ever.
-    if !fs::metadata(path)?.is_file() {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "it is not a regular file",
-        ));
-    }
-    let mut bytes = Vec::new();
-    File::open(path)?
-        .take(cap.saturating_add(1))
-        .read_to_end(&mut bytes)?;
-    Ok((bytes.len() as u64 <= cap).then_some(bytes))
 }

@@ -24,7 +24,8 @@ pub struct HostVars {
 pub enum OriginSource {
     /// The manifest's own text.
     Manifest,
-    /// The manifest's default of a setting; the person left it (or typed the same origin).
+    /// The manifest's default of a setting; the person left it (or typed the same origin). Of a list:
+    /// one of the default's origins.
     Default {
         /// The setting.
         setting: String,
@@ -41,7 +42,8 @@ pub enum OriginSource {
 /// A place the plugin asks to reach.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ResolvedRule {
-    /// The manifest key that says it: `egress[0].origin`.
+    /// The manifest key that says it, each rule's own: `egress[0].origin`, and `egress[0].origin[2]`
+    /// for the third address of a list.
     pub key: String,
     /// The address with its path.
     pub base: Url,
@@ -121,15 +123,15 @@ impl Manifest {
 
         let mut egress = Vec::new();
         for (index, spec) in self.egress.iter().enumerate() {
-            match resolver.rule(index, spec) {
-                Ok(rule) => egress.push(rule),
+            match resolver.rules(index, spec) {
+                Ok(rules) => egress.extend(rules),
                 Err(what) => note(egress_key(index), what),
             }
         }
         let mut credentials = Vec::new();
         for (index, spec) in self.credentials.iter().enumerate() {
             match resolver.credential(spec, &egress) {
-                Ok(credential) => credentials.push(credential),
+                Ok(credential) => credentials.extend(credential),
                 Err(what) => note(format!("credentials[{index}].origins"), what),
             }
         }
@@ -184,59 +186,56 @@ impl<'m> Resolver<'m> {
         }
     }
 
-    /// One egress rule. The error completes "`egress[i].origin` …".
-    pub(crate) fn rule(&self, index: usize, spec: &EgressSpec) -> Result<ResolvedRule, String> {
-        let expanded = spec.origin.expand(self.filled, self.host.infer.as_ref())?;
-        let origin = origin_of(&expanded.url)?;
-        let source = self.source(&spec.origin, &expanded, &origin);
-        let base_path = path_prefix(&expanded.url);
-        let mut path_prefixes: Vec<String> = spec
-            .paths
+    /// One `[[egress]]`: a rule, or as many as the list has that it begins with. The error completes
+    /// "`egress[i].origin` …".
+    pub(crate) fn rules(
+        &self,
+        index: usize,
+        spec: &EgressSpec,
+    ) -> Result<Vec<ResolvedRule>, String> {
+        let by_default = self.default_origins(&spec.origin);
+        spec.origin
+            .expand(self.filled, self.host.infer.as_ref())?
+            .into_iter()
+            .map(|expanded| {
+                let origin = origin_of(&expanded.url)?;
+                let source = source(&spec.origin, &expanded, &origin, &by_default);
+                let key = match expanded.item {
+                    None => egress_key(index),
+                    Some(item) => format!("{}[{item}]", egress_key(index)),
+                };
+                Ok(rule(key, spec, expanded.url, origin, source))
+            })
+            .collect()
+    }
+
+    /// Where a template leads while nobody touches the settings.
+    fn default_origins(&self, template: &Template) -> Vec<Origin> {
+        let expanded = template.expand(&self.defaults, self.host.infer.as_ref());
+        expanded
+            .unwrap_or_default()
             .iter()
-            .map(|path| rooted(format!("{base_path}{path}")))
-            .collect();
-        if path_prefixes.is_empty() {
-            path_prefixes.push(rooted(base_path));
-        }
-        Ok(ResolvedRule {
-            key: egress_key(index),
-            base: expanded.url,
-            origin,
-            path_prefixes,
-            methods: spec.methods.clone(),
-            local_server: spec.local_server || source == OriginSource::HostInfer,
-            source,
-        })
-    }
-
-    fn source(&self, template: &Template, expanded: &Expanded, origin: &Origin) -> OriginSource {
-        if expanded.from_infer {
-            return OriginSource::HostInfer;
-        }
-        let Some(setting) = template.settings().next().map(str::to_owned) else {
-            return OriginSource::Manifest;
-        };
-        let by_default = template
-            .expand(&self.defaults, self.host.infer.as_ref())
-            .ok()
             .filter(|expanded| !expanded.from_infer)
-            .and_then(|expanded| Origin::of(&expanded.url));
-        if by_default.as_ref() == Some(origin) {
-            OriginSource::Default { setting }
-        } else {
-            OriginSource::Setting { setting }
-        }
+            .filter_map(|expanded| Origin::of(&expanded.url))
+            .collect()
     }
 
-    /// One credential. The error completes "`credentials[i].origins` …".
+    /// One credential; nothing while all the addresses that it goes to are those of empty lists. The
+    /// error completes "`credentials[i].origins` …".
     pub(crate) fn credential(
         &self,
         spec: &CredentialSpec,
         reachable: &[ResolvedRule],
-    ) -> Result<ResolvedCredential, String> {
-        let mut origins = Vec::new();
+    ) -> Result<Option<ResolvedCredential>, String> {
+        let mut places = Vec::new();
         for template in &spec.origins {
-            let expanded = template.expand(self.filled, self.host.infer.as_ref())?;
+            places.extend(template.expand(self.filled, self.host.infer.as_ref())?);
+        }
+        if places.is_empty() {
+            return Ok(None);
+        }
+        let mut origins = Vec::new();
+        for expanded in places {
             let origin = origin_of(&expanded.url)?;
             if spec.source == CredentialSource::HostInfer && !expanded.from_infer {
                 return Err(format!(
@@ -254,7 +253,7 @@ impl<'m> Resolver<'m> {
                 is_host_infer: expanded.from_infer,
             });
         }
-        Ok(ResolvedCredential {
+        Ok(Some(ResolvedCredential {
             name: spec.name.clone(),
             header: spec.header.clone(),
             template: spec.template.clone(),
@@ -262,7 +261,50 @@ impl<'m> Resolver<'m> {
             required: spec.required,
             source: spec.source,
             help: spec.help.clone(),
-        })
+        }))
+    }
+}
+
+fn rule(
+    key: String,
+    spec: &EgressSpec,
+    base: Url,
+    origin: Origin,
+    source: OriginSource,
+) -> ResolvedRule {
+    let base_path = path_prefix(&base);
+    let mut path_prefixes: Vec<String> = spec
+        .paths
+        .iter()
+        .map(|path| rooted(format!("{base_path}{path}")))
+        .collect();
+    if path_prefixes.is_empty() {
+        path_prefixes.push(rooted(base_path));
+    }
+    ResolvedRule {
+        key,
+        base,
+        origin,
+        path_prefixes,
+        methods: spec.methods.clone(),
+        local_server: spec.local_server || source == OriginSource::HostInfer,
+        source,
+    }
+}
+
+fn source(
+    template: &Template,
+    expanded: &Expanded,
+    origin: &Origin,
+    by_default: &[Origin],
+) -> OriginSource {
+    if expanded.from_infer {
+        return OriginSource::HostInfer;
+    }
+    match template.settings().next().map(str::to_owned) {
+        None => OriginSource::Manifest,
+        Some(setting) if by_default.contains(origin) => OriginSource::Default { setting },
+        Some(setting) => OriginSource::Setting { setting },
     }
 }
 

@@ -1,12 +1,14 @@
-//! The part of JSON Schema that `[settings]` may use: one flat object of texts, numbers and
-//! switches, because every face must be able to draw a form from it.
+//! The part of JSON Schema that `[settings]` may use: one flat object of texts, numbers, switches and
+//! lists of texts, because every face must be able to draw a form from it.
 
 use serde_json::{Map, Value, json};
 
+use crate::list::MAX_ITEMS;
 use crate::manifest::MAX_LINE;
 use crate::reader::Table;
 use crate::settings::{self, Kind};
 use crate::text::{is_setting_name, printable};
+use crate::text_rule::{MAX_TEXT_BYTES, pattern};
 
 /// Most settings of one plugin.
 const MAX_SETTINGS: usize = 64;
@@ -16,7 +18,7 @@ const MAX_CHOICES: usize = 100;
 const MAX_PATTERN: usize = 500;
 
 const SETTINGS_KEYS: [&str; 5] = ["type", "title", "description", "properties", "required"];
-const PROPERTY_KEYS: [&str; 9] = [
+const PROPERTY_KEYS: [&str; 15] = [
     "type",
     "format",
     "default",
@@ -26,6 +28,20 @@ const PROPERTY_KEYS: [&str; 9] = [
     "minimum",
     "maximum",
     "pattern",
+    "minLength",
+    "maxLength",
+    "items",
+    "minItems",
+    "maxItems",
+    "uniqueItems",
+];
+const ITEM_KEYS: [&str; 6] = [
+    "type",
+    "format",
+    "pattern",
+    "enum",
+    "minLength",
+    "maxLength",
 ];
 /// Settings are shown, logged and handed to the plugin; what these names promise must not be.
 const SECRET_NAMES: [&str; 6] = ["api_key", "apikey", "key", "password", "secret", "token"];
@@ -137,16 +153,27 @@ fn read_property(table: &Table<'_, '_>) -> Map<String, Value> {
             schema.insert(key.to_owned(), Value::String(text));
         }
     }
-    if belongs(table, "format", kind, kind == Kind::String)
+    read_text_rules(table, kind, &mut schema);
+    read_bounds(table, kind, &mut schema);
+    read_choices(table, kind, &mut schema);
+    read_list(table, kind, &mut schema);
+    read_default(table, &mut schema);
+    schema
+}
+
+/// What a text must be like: of a setting, or of the items of a list.
+fn read_text_rules(table: &Table<'_, '_>, kind: Kind, schema: &mut Map<String, Value>) {
+    let is_text = kind == Kind::String;
+    if belongs(table, "format", kind, is_text)
         && let Some(format) = table.one_of("format", &["uri"])
     {
         schema.insert("format".to_owned(), json!(format));
     }
-    if belongs(table, "pattern", kind, kind == Kind::String)
-        && let Some(pattern) = table.text("pattern", MAX_PATTERN)
+    if belongs(table, "pattern", kind, is_text)
+        && let Some(text) = table.text("pattern", MAX_PATTERN)
     {
-        match settings::pattern(&pattern) {
-            Ok(_) => drop(schema.insert("pattern".to_owned(), Value::String(pattern))),
+        match pattern(&text) {
+            Ok(_) => drop(schema.insert("pattern".to_owned(), Value::String(text))),
             Err(why) => table.say(
                 "pattern",
                 format!("is not a usable regular expression ({why})"),
@@ -154,17 +181,80 @@ fn read_property(table: &Table<'_, '_>) -> Map<String, Value> {
             ),
         }
     }
-    read_bounds(table, kind, &mut schema);
-    read_choices(table, kind, &mut schema);
-    read_default(table, &mut schema);
-    schema
+    let keys = ["minLength", "maxLength"];
+    read_range(table, kind, is_text, (keys, MAX_TEXT_BYTES as u64), schema);
+}
+
+/// A least and a most, both whole numbers.
+fn read_range(
+    table: &Table<'_, '_>,
+    kind: Kind,
+    makes_sense: bool,
+    (keys, ceiling): ([&str; 2], u64),
+    schema: &mut Map<String, Value>,
+) {
+    let unit = if kind == Kind::Array {
+        "items"
+    } else {
+        "characters"
+    };
+    let [least_key, most_key] = keys;
+    let [least, most] = keys.map(|key| {
+        let number = belongs(table, key, kind, makes_sense)
+            .then(|| table.integer(key, 0..=ceiling, unit))
+            .flatten()?;
+        schema.insert(key.to_owned(), json!(number));
+        Some(number)
+    });
+    if let (Some(least), Some(most)) = (least, most)
+        && least > most
+    {
+        let what = format!("is above {most_key}, so no value fits");
+        table.say(least_key, what, "Exchange the two.");
+    }
+}
+
+/// The items of a list and how many of them.
+fn read_list(table: &Table<'_, '_>, kind: Kind, schema: &mut Map<String, Value>) {
+    let is_list = kind == Kind::Array;
+    if is_list && !table.has("items") {
+        table.missing("items", "Write items = { type = \"string\" }.");
+    }
+    let keys = ["minItems", "maxItems"];
+    read_range(table, kind, is_list, (keys, MAX_ITEMS), schema);
+    if belongs(table, "uniqueItems", kind, is_list)
+        && let Some(unique) = table.boolean("uniqueItems")
+    {
+        schema.insert("uniqueItems".to_owned(), json!(unique));
+    }
+    if is_list {
+        // Said in the schema, so that every form keeps to it.
+        schema.entry("maxItems").or_insert_with(|| json!(MAX_ITEMS));
+    }
+    if !belongs(table, "items", kind, is_list) {
+        return;
+    }
+    let Some(inner) = table.table("items") else {
+        return;
+    };
+    inner.only(&ITEM_KEYS);
+    if !inner.has("type") {
+        inner.missing("type", "Write type = \"string\": a list holds texts.");
+    }
+    let mut items = Map::new();
+    if inner.one_of("type", &["string"]).is_some() {
+        items.insert("type".to_owned(), json!("string"));
+    }
+    read_text_rules(&inner, Kind::String, &mut items);
+    read_choices(&inner, Kind::String, &mut items);
+    schema.insert("items".to_owned(), Value::Object(items));
 }
 
 fn read_kind(table: &Table<'_, '_>) -> Option<Kind> {
     if !table.has("type") {
         table.missing(
             "type",
-            "Write type = \"string\", \"integer\", \"number\" or \"boolean\".",
+            "Write type = \"string\", \"integer\", \"number\", \"boolean\" or \"array\".",
         );
         return None;
     }
@@ -178,7 +268,11 @@ fn belongs(table: &Table<'_, '_>, key: &str, kind: Kind, makes_sense: bool) -> b
         table.say(
             key,
             format!("says nothing about a setting of type {}", kind.as_str()),
-            "Remove it.",
+            if kind == Kind::Array && ITEM_KEYS.contains(&key) {
+                "Write it in items, where it is about each text."
+            } else {
+                "Remove it."
+            },
         );
     }
     table.has(key) && makes_sense
@@ -217,7 +311,8 @@ fn read_bounds(table: &Table<'_, '_>, kind: Kind, schema: &mut Map<String, Value
 }
 
 fn read_choices(table: &Table<'_, '_>, kind: Kind, schema: &mut Map<String, Value>) {
-    if !belongs(table, "enum", kind, kind != Kind::Boolean) {
+    let has_choices = !matches!(kind, Kind::Boolean | Kind::Array);
+    if !belongs(table, "enum", kind, has_choices) {
         return;
     }
     let Some(value) = table.json("enum") else {
@@ -258,10 +353,15 @@ fn read_default(table: &Table<'_, '_>, schema: &mut Map<String, Value>) {
     };
     match settings::check(schema, &value) {
         Ok(()) => drop(schema.insert("default".to_owned(), value)),
-        Err((what, _)) => table.say(
-            "default",
-            what,
-            "A default must be a value that the person could type.",
-        ),
+        Err(mistakes) => {
+            for mistake in mistakes {
+                table.say_item(
+                    "default",
+                    mistake.item,
+                    mistake.what,
+                    "A default must be a value that the person could type.",
+                );
+            }
+        }
     }
 }

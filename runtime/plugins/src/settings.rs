@@ -3,18 +3,12 @@
 use std::borrow::Cow;
 
 use serde_json::{Map, Value};
-use url::Url;
 
+use crate::list;
 use crate::manifest::Manifest;
-use crate::origin::base_url;
 use crate::problem::{ManifestError, Problems};
-use crate::template::expand_uri;
 use crate::text::{did_you_mean, printable};
-
-/// Longest text in a setting, bytes: room for a system prompt, not for a file.
-const MAX_TEXT_BYTES: usize = 16 * 1024;
-/// Memory of one compiled pattern, bytes; enough for `\w{1,64}` with Unicode.
-const MAX_PATTERN_BYTES: usize = 1 << 20;
+use crate::text_rule::TextRule;
 
 /// The types of settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,10 +17,12 @@ pub(crate) enum Kind {
     Integer,
     Number,
     Boolean,
+    /// Of texts.
+    Array,
 }
 
 impl Kind {
-    pub(crate) const NAMES: [&'static str; 4] = ["string", "integer", "number", "boolean"];
+    pub(crate) const NAMES: [&'static str; 5] = ["string", "integer", "number", "boolean", "array"];
 
     pub(crate) fn parse(text: &str) -> Option<Self> {
         Some(match text {
@@ -34,6 +30,7 @@ impl Kind {
             "integer" => Self::Integer,
             "number" => Self::Number,
             "boolean" => Self::Boolean,
+            "array" => Self::Array,
             _ => return None,
         })
     }
@@ -44,6 +41,7 @@ impl Kind {
             Self::Integer => "integer",
             Self::Number => "number",
             Self::Boolean => "boolean",
+            Self::Array => "array",
         }
     }
 
@@ -53,6 +51,7 @@ impl Kind {
             Self::String => value.is_string(),
             Self::Boolean => value.is_boolean(),
             Self::Number => value.is_number(),
+            Self::Array => value.is_array(),
             Self::Integer => {
                 value.is_i64()
                     || value.is_u64()
@@ -67,37 +66,75 @@ impl Kind {
             Self::Integer => "a whole number",
             Self::Number => "a number",
             Self::Boolean => "true or false",
+            Self::Array => "a list of texts",
         }
     }
 }
 
-/// Compiles a setting's pattern; unanchored, as JSON Schema has it.
-pub(crate) fn pattern(text: &str) -> Result<regex::Regex, String> {
-    regex::RegexBuilder::new(text)
-        .size_limit(MAX_PATTERN_BYTES)
-        .nest_limit(32)
-        .build()
-        .map_err(|error| match error {
-            regex::Error::CompiledTooBig(_) => "it is too large".to_owned(),
-            other => {
-                // The crate draws the pattern over several lines; the last says what is wrong.
-                let text = other.to_string();
-                let last = text.lines().last().unwrap_or_default();
-                printable(last.trim_start_matches("error: "), 120)
-            }
-        })
+/// What is wrong with a value.
+#[derive(Debug)]
+pub(crate) struct Mistake {
+    /// Which item of a list, from 0; nothing for the value as a whole.
+    pub(crate) item: Option<usize>,
+    /// Completes "`key` …".
+    pub(crate) what: String,
+    /// What to do: a sentence.
+    pub(crate) fix: String,
 }
 
-/// One value against one property. The error is what is wrong and what to do.
-pub(crate) fn check(schema: &Map<String, Value>, value: &Value) -> Result<(), (String, String)> {
-    let kind = schema
+impl Mistake {
+    pub(crate) fn of_value(what: String, fix: String) -> Self {
+        let item = None;
+        Self { item, what, fix }
+    }
+
+    pub(crate) fn of_item(index: usize, what: String, fix: String) -> Self {
+        let item = Some(index);
+        Self { item, what, fix }
+    }
+
+    /// What to write behind the name of the setting: `[2]`, or nothing.
+    pub(crate) fn place(&self) -> String {
+        self.item
+            .map(|index| format!("[{index}]"))
+            .unwrap_or_default()
+    }
+}
+
+/// The type that a property states.
+pub(crate) fn kind_of(schema: &Map<String, Value>) -> Kind {
+    schema
         .get("type")
         .and_then(Value::as_str)
         .and_then(Kind::parse)
-        .unwrap_or(Kind::String);
+        .unwrap_or(Kind::String)
+}
+
+/// One value against one property.
+pub(crate) fn check(schema: &Map<String, Value>, value: &Value) -> Result<(), Vec<Mistake>> {
+    let checked = match (kind_of(schema), value) {
+        (Kind::Array, Value::Array(items)) => return list::check(schema, items),
+        (Kind::Array, _) => Err(wrong_type(Kind::Array, value)),
+        _ => check_scalar(schema, &TextRule::new(schema), value),
+    };
+    checked.map_err(|(what, fix)| vec![Mistake::of_value(what, fix)])
+}
+
+fn wrong_type(wanted: Kind, value: &Value) -> (String, String) {
+    let wanted = wanted.wanted();
+    let what = format!("is {}, not {wanted}", json_kind(value));
+    (what, format!("Give {wanted}."))
+}
+
+/// One value that is no list; `rule` is made of `schema`. The error is what is wrong and what to do.
+pub(crate) fn check_scalar(
+    schema: &Map<String, Value>,
+    rule: &TextRule<'_>,
+    value: &Value,
+) -> Result<(), (String, String)> {
+    let kind = kind_of(schema);
     if !kind.holds(value) {
-        let what = format!("is {}, not {}", json_kind(value), kind.wanted());
-        return Err((what, format!("Give {}.", kind.wanted())));
+        return Err(wrong_type(kind, value));
     }
     if let Some(choices) = schema.get("enum").and_then(Value::as_array)
         && !choices.contains(value)
@@ -107,13 +144,13 @@ pub(crate) fn check(schema: &Map<String, Value>, value: &Value) -> Result<(), (S
         let what = format!("is `{}`, which is not offered", show(value));
         return Err((what, did_you_mean(&show(value), &texts)));
     }
-    if let Some(number) = value.as_f64() {
-        check_bounds(schema, number)?;
+    match value {
+        Value::Number(_) => value
+            .as_f64()
+            .map_or(Ok(()), |number| check_bounds(schema, number)),
+        Value::String(text) => rule.check(text),
+        _ => Ok(()),
     }
-    if let Some(text) = value.as_str() {
-        check_text(schema, text)?;
-    }
-    Ok(())
 }
 
 fn check_bounds(schema: &Map<String, Value>, number: f64) -> Result<(), (String, String)> {
@@ -125,37 +162,6 @@ fn check_bounds(schema: &Map<String, Value>, number: f64) -> Result<(), (String,
     }
     if let Some(maximum) = above {
         return Err((format!("is {number}"), format!("Give {maximum} or less.")));
-    }
-    Ok(())
-}
-
-fn check_text(schema: &Map<String, Value>, text: &str) -> Result<(), (String, String)> {
-    if text.len() > MAX_TEXT_BYTES {
-        return Err((
-            format!("has {} bytes", text.len()),
-            format!("At most {MAX_TEXT_BYTES} fit."),
-        ));
-    }
-    let is_uri = schema.get("format").and_then(Value::as_str) == Some("uri");
-    if is_uri {
-        // Only the shape is judged here; the real address of `{host.infer}` comes later.
-        let stand_in = Url::parse("http://127.0.0.1:1").ok();
-        expand_uri(text, stand_in.as_ref())
-            .and_then(|text| base_url(&text))
-            .map_err(|what| {
-                let fix = "Write an address like https://api.example.com/v1.";
-                (what, fix.to_owned())
-            })?;
-    }
-    if let Some(rule) = schema.get("pattern").and_then(Value::as_str) {
-        // A pattern that does not compile never got past `Manifest::parse`; refuse if it did.
-        let fits = pattern(rule).is_ok_and(|rule| rule.is_match(text));
-        if !fits {
-            return Err((
-                format!("is `{}`, which does not fit", printable(text, 60)),
-                format!("It must match the pattern {rule}"),
-            ));
-        }
     }
     Ok(())
 }
@@ -187,6 +193,33 @@ impl Manifest {
         }
     }
 
+    /// The value of the setting `name` that a person typed as `text`: a list is cut at its commas, and no
+    /// text is an empty list. What does not fit stays a text, of which
+    /// [`validate_settings`](Self::validate_settings) says what is wrong.
+    #[must_use]
+    pub fn setting_from_text(&self, name: &str, text: &str) -> Value {
+        let properties = self.properties();
+        let schema = properties.get(name).and_then(Value::as_object);
+        let value = match schema.map(kind_of) {
+            Some(Kind::Integer) => text.parse::<i64>().ok().map(Value::from),
+            // NaN and infinity are no numbers of JSON.
+            Some(Kind::Number) => text
+                .parse()
+                .ok()
+                .and_then(serde_json::Number::from_f64)
+                .map(Value::Number),
+            Some(Kind::Boolean) => text.parse::<bool>().ok().map(Value::from),
+            Some(Kind::Array) if text.trim().is_empty() => Some(Value::Array(Vec::new())),
+            Some(Kind::Array) => Some(
+                text.split(',')
+                    .map(|item| Value::from(item.trim()))
+                    .collect(),
+            ),
+            Some(Kind::String) | None => None,
+        };
+        value.unwrap_or_else(|| Value::from(text))
+    }
+
     /// Checks `given` against the schema and fills in defaults. Placeholders stay as they are.
     ///
     /// # Errors
@@ -213,7 +246,12 @@ impl Manifest {
             };
             match check(schema, value) {
                 Ok(()) => drop(filled.insert(name.clone(), value.clone())),
-                Err((what, fix)) => problems.say(key, what, fix),
+                Err(mistakes) => {
+                    for mistake in mistakes {
+                        let key = format!("{key}{}", mistake.place());
+                        problems.say(key, mistake.what, mistake.fix);
+                    }
+                }
             }
         }
 

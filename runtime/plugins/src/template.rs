@@ -3,6 +3,9 @@
 //! A whole address (`{host.infer}`, a setting of format `uri`) may only stand at the beginning
 //! and only a path may follow it. Anywhere else a setting fills in one name of letters, digits,
 //! dashes and dots, so that no setting can move the slash or the colon that ends a host.
+//!
+//! A setting that is a list may stand only at the beginning: the template is then one address for
+//! each of its items.
 
 use std::fmt;
 
@@ -108,10 +111,34 @@ impl Template {
         }
     }
 
-    /// The address with `settings` (checked, defaults filled in) and the host's values put in.
-    /// The error completes "`key` …".
+    /// The addresses with `settings` (checked, defaults filled in) and the host's values put in: one,
+    /// or as many as the list has that it begins with. The error completes "`key` …".
     pub(crate) fn expand(
         &self,
+        settings: &Map<String, Value>,
+        infer: Option<&Url>,
+    ) -> Result<Vec<Expanded>, String> {
+        let Some(name) = self.leading_setting() else {
+            return Ok(vec![self.fill(None, "", settings, infer)?]);
+        };
+        let Some(Value::Array(items)) = settings.get(name) else {
+            let lead = setting_text(settings, name)?;
+            return Ok(vec![self.fill(None, &lead, settings, infer)?]);
+        };
+        let of_item = |(index, item): (usize, &Value)| {
+            let lead = item
+                .as_str()
+                .ok_or_else(|| format!("needs texts in the list `{name}`"))?;
+            self.fill(Some(index), lead, settings, infer)
+        };
+        items.iter().enumerate().map(of_item).collect()
+    }
+
+    /// One address; `lead` is the text of the setting that it begins with.
+    fn fill(
+        &self,
+        item: Option<usize>,
+        lead: &str,
         settings: &Map<String, Value>,
         infer: Option<&Url>,
     ) -> Result<Expanded, String> {
@@ -124,19 +151,20 @@ impl Template {
                     from_infer = true;
                     text.push_str(&infer_address(infer)?);
                 }
+                Piece::Setting(_) if index == 0 => {
+                    from_infer = mentions_infer(lead);
+                    text.push_str(expand_uri(lead, infer)?.trim_end_matches('/'));
+                }
                 Piece::Setting(name) => {
-                    let value = setting_text(settings, name)?;
-                    if index == 0 {
-                        from_infer = mentions_infer(&value);
-                        text.push_str(expand_uri(&value, infer)?.trim_end_matches('/'));
-                    } else {
-                        text.push_str(&one_name(name, value)?);
-                    }
+                    text.push_str(&one_name(name, setting_text(settings, name)?)?);
                 }
             }
         }
-        let url = base_url(&text)?;
-        Ok(Expanded { url, from_infer })
+        Ok(Expanded {
+            url: base_url(&text)?,
+            from_infer,
+            item,
+        })
     }
 }
 
@@ -146,6 +174,8 @@ pub(crate) struct Expanded {
     pub(crate) url: Url,
     /// The address is the host's own model server.
     pub(crate) from_infer: bool,
+    /// Which item of the list it is that the template begins with, from 0.
+    pub(crate) item: Option<usize>,
 }
 
 impl fmt::Display for Template {
@@ -199,6 +229,9 @@ fn setting_text(settings: &Map<String, Value>, name: &str) -> Result<String, Str
     match settings.get(name) {
         Some(Value::String(text)) => Ok(text.clone()),
         Some(Value::Number(number)) => Ok(number.to_string()),
+        Some(Value::Array(_)) => Err(format!(
+            "has the list `{name}` in the middle, where one name belongs"
+        )),
         Some(_) | None => Err(format!("needs the setting `{name}`, which has no value")),
     }
 }

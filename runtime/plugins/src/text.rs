@@ -35,6 +35,27 @@ pub(crate) fn printable(text: &str, max: usize) -> String {
     out
 }
 
+/// A text of several lines (a readme, a licence) safe to print: line ends and tabs kept, every other
+/// character that could change what the terminal shows escaped, at most `max` characters.
+#[must_use]
+pub fn readable(text: &str, max: usize) -> String {
+    let mut out = String::new();
+    for (index, c) in text.chars().enumerate() {
+        if index >= max {
+            out.push('…');
+            break;
+        }
+        match c {
+            '\n' | '\t' => out.push(c),
+            // Of a line end only the newline counts: alone, it would let a line overwrite itself.
+            '\r' => {}
+            c if is_deceptive(c) => out.extend(c.escape_unicode()),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
 /// `openai`, `my-plugin-2`.
 pub(crate) fn is_kebab(text: &str) -> bool {
     text.len() <= 64

@@ -1,20 +1,23 @@
 //! No text makes the manifest reader panic, and whatever it accepts can be used without panic.
 //! `VALECHAT_FULL=1` runs a hundred times as many cases.
 
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
 use proptest::sample::Index;
 use serde_json::Map;
 use url::Url;
 use vale_plugins::{CardContext, Ceiling, Grant, HostVars, Manifest, PermissionCard, effective};
 
-const SEEDS: [&str; 3] = [
+const SEEDS: [&str; 4] = [
     include_str!("fixtures/openai.toml"),
     include_str!("fixtures/local.toml"),
     include_str!("fixtures/lmstudio.toml"),
+    include_str!("fixtures/sites.toml"),
 ];
 
 /// Pieces that matter to the reader, for mutations that get past the first check.
-const PIECES: [&str; 36] = [
+const PIECES: [&str; 40] = [
     "\"",
     "'",
     "[",
@@ -34,6 +37,10 @@ const PIECES: [&str; 36] = [
     "{key}",
     "{settings.base_url}",
     "{settings.style}",
+    "{settings.sites}",
+    "array",
+    "default = []\n",
+    "items = { type = \"string\" }\n",
     "{host.infer}",
     "/",
     "..",
@@ -87,6 +94,13 @@ fn exercise(text: &str) -> bool {
         let ceiling = Ceiling::default();
         if let Ok(resolved) = manifest.resolve(&empty, &host) {
             let outcome = effective(&resolved, &grant, &ceiling);
+            let rules = outcome.rules.iter().map(|rule| &rule.key);
+            let keys: Vec<_> = rules
+                .chain(outcome.dropped.iter().map(|rule| &rule.key))
+                .collect();
+            assert!(keys.len() <= 128, "{}", keys.len());
+            let different: BTreeSet<_> = keys.iter().collect();
+            assert_eq!(different.len(), keys.len(), "{keys:?}");
             for credential in &outcome.credentials {
                 for place in &credential.origins {
                     assert!(outcome.rules.iter().any(|rule| rule.origin == place.origin));

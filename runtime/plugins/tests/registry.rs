@@ -25,7 +25,7 @@ fn plugin(dir: &Path, folder: &str, manifest: Option<&str>, component: Option<&[
 
 fn scan(dirs: &[&TempDir]) -> Registry {
     let dirs: Vec<PathBuf> = dirs.iter().map(|dir| dir.path().to_owned()).collect();
-    Registry::scan(&dirs)
+    Registry::scan(&dirs, dirs.len())
 }
 
 fn only_error(registry: &Registry) -> String {
@@ -159,11 +159,11 @@ fn a_borrowed_component_comes_from_the_plugins_own_directory_first() {
 #[test]
 fn a_missing_directory_is_empty_and_an_unreadable_one_is_named() {
     let dir = TempDir::new().unwrap();
-    let none = Registry::scan(&[dir.path().join("nowhere")]);
+    let none = Registry::scan(&[dir.path().join("nowhere")], 1);
     assert!(none.entries().is_empty());
     let file = dir.path().join("file");
     fs::write(&file, "x").unwrap();
-    let error = only_error(&Registry::scan(&[file]));
+    let error = only_error(&Registry::scan(&[file], 1));
     assert!(error.contains("could not read"), "{error}");
 }
 

@@ -199,6 +199,16 @@ impl Breaker {
     ///
     /// # Errors
     /// The refusal.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::time::Instant;
+    /// use vale_policy::breaker::{Breaker, BreakerConfig, Outcome};
+    ///
+    /// let (mut breaker, now) = (Breaker::new(BreakerConfig::default()), Instant::now());
+    /// let permit = breaker.admit(now).expect("a new one is closed");
+    /// breaker.record(permit, Outcome::Success, now);
+    /// ```
     pub fn admit(&mut self, now: Instant) -> Result<Permit, Refusal> {
         match self.phase {
             Phase::Open(hold) if hold.lasts(now) => Err(Refusal {

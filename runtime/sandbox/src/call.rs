@@ -98,7 +98,7 @@ impl Plugin {
             let end = plugin
                 .guarded(context, |plugin, store| {
                     Box::pin(async move {
-                        let guest = plugin.provider().instantiate_async(&mut *store).await?;
+                        let guest = plugin.provider()?.instantiate_async(&mut *store).await?;
                         complete(store, guest, request, steps).await
                     })
                 })
@@ -124,7 +124,7 @@ impl Plugin {
     pub async fn list_models(&self, context: CallContext) -> Result<Vec<Model>, Failure> {
         self.spawned(context, |plugin, store| {
             Box::pin(async move {
-                let guest = plugin.provider().instantiate_async(&mut *store).await?;
+                let guest = plugin.provider()?.instantiate_async(&mut *store).await?;
                 let provider = guest.valechat_provider_provider();
                 let answer = store
                     .run_concurrent(async |accessor| provider.call_list_models(accessor).await)
@@ -144,7 +144,7 @@ impl Plugin {
     pub async fn describe(&self, context: CallContext) -> Result<ProviderInfo, Failure> {
         self.spawned(context, |plugin, store| {
             Box::pin(async move {
-                let guest = plugin.provider().instantiate_async(&mut *store).await?;
+                let guest = plugin.provider()?.instantiate_async(&mut *store).await?;
                 let info = guest
                     .valechat_provider_provider()
                     .call_describe(store)
@@ -187,7 +187,7 @@ impl Plugin {
     }
 
     /// [`Self::guarded`] on the engine's threads; dropping the future cancels the guest.
-    async fn spawned<T, F>(&self, context: CallContext, work: F) -> Result<T, Failure>
+    pub(crate) async fn spawned<T, F>(&self, context: CallContext, work: F) -> Result<T, Failure>
     where
         T: Send + 'static,
         F: for<'a> FnOnce(&'a Plugin, &'a mut Store<State>) -> Work<'a, T> + Send + 'static,
@@ -206,8 +206,9 @@ impl Plugin {
         F: for<'a> FnOnce(&'a Self, &'a mut Store<State>) -> Work<'a, T>,
     {
         let wall = Duration::from_secs(context.limits.wall_s);
-        let state = State::new(context);
-        let (first_fault, gate, cpu) = (state.fault.clone(), state.gate.clone(), state.cpu.clone());
+        let state = State::new(context, self.kind());
+        let (first_failure, gate, cpu) =
+            (state.failure.clone(), state.gate.clone(), state.cpu.clone());
         let _ticking = self.engine().ticking();
         let mut store = Store::new(self.engine().wasm(), state);
         store.limiter(|state| state);
@@ -216,19 +217,19 @@ impl Plugin {
             context.data().check_cpu()?;
             Ok(UpdateDeadline::Yield(1))
         });
-        let run = Metered::new(work(self, &mut store), cpu);
+        let run = Metered::new(work(self, &mut store), cpu, self.engine().computing());
         // Around the whole run: a timeout inside `run_concurrent` does not fire reliably
         // (wasmtime#11869).
         let outcome = timeout(wall, run).await;
         if let Some(violation) = gate.violation() {
             return Err(Fault::new(FaultClass::SecretLeak, violation.to_string()).into());
         }
-        if let Some(fault) = first_fault.get() {
-            return Err(fault.into());
+        if let Some(failure) = first_failure.get() {
+            return Err(failure);
         }
         match outcome {
             Ok(Ok(result)) => result,
-            Ok(Err(error)) => Err(trap(&error).into()),
+            Ok(Err(error)) => Err(trap(&error)),
             Err(_) => Err(Fault::new(
                 FaultClass::WallLimit,
                 format!("it took longer than {} s (limit wall_s)", wall.as_secs()),
@@ -238,12 +239,22 @@ impl Plugin {
     }
 }
 
-/// The class of an error that ended the guest without a fault of ours.
-fn trap(error: &wasmtime::Error) -> Fault {
-    match error.downcast_ref::<Fault>() {
-        Some(fault) => fault.clone(),
-        None => Fault::new(FaultClass::Trap, innermost(error)),
+/// What wasmtime says when a guest hands over more bytes at once than the host is to hold. Its
+/// type is not public.
+const TOO_MUCH_AT_ONCE: &str = "too much data is being copied";
+
+/// The class of an error that ended the guest without a failure of ours.
+fn trap(error: &wasmtime::Error) -> Failure {
+    if let Some(failure) = error.downcast_ref::<Failure>() {
+        return failure.clone();
     }
+    let cause = innermost(error);
+    let class = if cause.starts_with(TOO_MUCH_AT_ONCE) {
+        FaultClass::EventFlood
+    } else {
+        FaultClass::Trap
+    };
+    Fault::new(class, cause).into()
 }
 
 /// The cause without wasmtime's backtrace, which means nothing to a person.

@@ -1,5 +1,6 @@
 //! The one wasmtime engine of the process, its ticker and its own tokio runtime.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -8,11 +9,16 @@ use wasmtime::component::Linker;
 use wasmtime::{Config, InstanceAllocationStrategy};
 
 use crate::cache::CodeCache;
+use crate::inspect::Kind;
 use crate::state::State;
 use crate::v0_1;
 
 /// How often a running guest is asked to yield and its CPU time is compared (design.md §4).
 const EPOCH_TICK: Duration = Duration::from_millis(10);
+/// The same while every call waits for its network: a guest that begins to compute then is asked first
+/// after so long at most, still far below any CPU limit. An answer at a model's pace is such a wait, and a
+/// hundred ticks a second cost it a third of a percent of a core.
+const IDLE_TICK: Duration = Duration::from_millis(50);
 
 /// How an engine is made.
 #[derive(Debug, Default)]
@@ -43,7 +49,8 @@ pub struct Engine(Arc<Inner>);
 
 struct Inner {
     wasm: wasmtime::Engine,
-    linker: Linker<State>,
+    for_providers: Linker<State>,
+    for_tools: Linker<State>,
     cache: Option<CodeCache>,
     ticker: Arc<Ticker>,
     runtime: Option<tokio::runtime::Runtime>,
@@ -75,8 +82,10 @@ impl Engine {
     pub fn new(config: EngineConfig) -> Result<Self, EngineError> {
         let failed = |error: wasmtime::Error| EngineError::Engine(format!("{error:#}"));
         let wasm = wasmtime::Engine::new(&wasm_config()).map_err(failed)?;
-        let mut linker = Linker::new(&wasm);
-        v0_1::add_to_linker(&mut linker).map_err(failed)?;
+        let mut for_providers = Linker::new(&wasm);
+        v0_1::add_to_linker(&mut for_providers).map_err(failed)?;
+        let mut for_tools = for_providers.clone();
+        v0_1::add_for_tools(&mut for_tools).map_err(failed)?;
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(config.threads.unwrap_or(cores).max(2))
@@ -86,7 +95,8 @@ impl Engine {
         let ticker = Ticker::start(&wasm)?;
         Ok(Self(Arc::new(Inner {
             wasm,
-            linker,
+            for_providers,
+            for_tools,
             cache: config.cache,
             ticker,
             runtime: Some(runtime),
@@ -112,8 +122,12 @@ impl Engine {
         &self.0.wasm
     }
 
-    pub(crate) fn linker(&self) -> &Linker<State> {
-        &self.0.linker
+    /// What a plugin of this kind gets. What a kind must not have is not there at all.
+    pub(crate) fn linker(&self, kind: Kind) -> &Linker<State> {
+        match kind {
+            Kind::Provider | Kind::CountingProvider => &self.0.for_providers,
+            Kind::Tool => &self.0.for_tools,
+        }
     }
 
     pub(crate) fn cache(&self) -> Option<&CodeCache> {
@@ -126,6 +140,11 @@ impl Engine {
             .compiling
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts the guests that are being polled.
+    pub(crate) fn computing(&self) -> Arc<AtomicUsize> {
+        Arc::clone(&self.0.ticker.computing)
     }
 
     /// Keeps the epoch ticking while a guest runs.
@@ -153,6 +172,8 @@ fn wasm_config() -> Config {
 struct Ticker {
     state: Mutex<TickerState>,
     wake: Condvar,
+    /// Guests that are being polled now.
+    computing: Arc<AtomicUsize>,
 }
 
 #[derive(Default)]
@@ -166,6 +187,7 @@ impl Ticker {
         let ticker = Arc::new(Self {
             state: Mutex::new(TickerState::default()),
             wake: Condvar::new(),
+            computing: Arc::default(),
         });
         let (weak, wasm) = (Arc::downgrade(&ticker), wasm.weak());
         std::thread::Builder::new()
@@ -175,9 +197,14 @@ impl Ticker {
                     if !ticker.wait_for_work() {
                         return;
                     }
+                    let tick = if ticker.computing.load(Ordering::Relaxed) > 0 {
+                        EPOCH_TICK
+                    } else {
+                        IDLE_TICK
+                    };
                     drop(ticker);
                     // Before the tick: a call that is over sooner is not disturbed at all.
-                    std::thread::sleep(EPOCH_TICK);
+                    std::thread::sleep(tick);
                     let Some(engine) = wasm.upgrade() else {
                         return;
                     };

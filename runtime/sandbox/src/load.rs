@@ -3,15 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use vale_types::{Failure, Fault, FaultClass};
 use wasmtime::component::Component;
 use wasmtime::component::types::{ComponentInstance, ComponentItem};
 
 use crate::cache::{self, Lookup};
 use crate::engine::Engine;
+use crate::inspect::{self, Kind, MAX_COMPONENT, Shape, split_version};
+use crate::state::State;
 use crate::v0_1;
-
-/// Largest component, bytes. componentize-py makes 20 MB.
-const MAX_COMPONENT: usize = 128 << 20;
 
 /// How long a caller waits for the compiler. A 20 MB component takes 8 s on two cores.
 const LOAD_TIMEOUT: Duration = Duration::from_secs(90);
@@ -19,12 +19,18 @@ const LOAD_TIMEOUT: Duration = Duration::from_secs(90);
 /// Why a component was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LoadError {
+    /// No bytes.
+    #[error("the file is empty; download or build it again")]
+    Empty,
+    /// The beginning of a component. The number: bytes that are there.
+    #[error("the file ends in the middle, after {0} bytes; download or copy it again")]
+    Truncated(usize),
     /// Not WebAssembly at all.
     #[error("this is not a WebAssembly file; a plugin is a component (.wasm)")]
     NotWasm,
     /// WebAssembly, and not a component.
     #[error(
-        "this is a core module, not a component; build it with `valechat:provider` bindings and wit-component"
+        "this is a core WebAssembly module, not a component; make it one with the plugin SDK or wit-component"
     )]
     CoreModule,
     /// Larger than any plugin needs.
@@ -34,23 +40,43 @@ pub enum LoadError {
     #[error("the component is damaged or needs a newer ValeChat: {0}")]
     Invalid(String),
     /// It wants something that no plugin gets.
-    #[error("the component imports {0}, which no plugin may have; it was not run")]
+    #[error("the component imports {0}, which no plugin of its kind may have; it was not run")]
     ForbiddenImport(String),
     /// It speaks another version of the contract.
-    #[error("the component was built for {found}; this ValeChat speaks valechat:provider@0.1")]
+    #[error("{}", other_contract(found))]
     OtherContract {
-        /// The export's name.
+        /// The export's name, with its version.
         found: String,
     },
     /// It exports no contract that ValeChat knows.
-    #[error("the component exports no valechat:provider interface, so it is no provider plugin")]
-    NoProvider,
+    #[error(
+        "the component exports neither valechat:provider nor valechat:tool, so it is no plugin of ValeChat"
+    )]
+    NoPlugin,
+    /// It exports two contracts.
+    #[error(
+        "the component is a provider and a tool at once, and a plugin is one of them; build it as two components"
+    )]
+    TwoKinds,
     /// The compiler did not end in time.
     #[error("the component took longer than {} s to compile, so it was given up", LOAD_TIMEOUT.as_secs())]
     TooSlow,
     /// It was cancelled with the engine.
     #[error("the engine was shut down while the plugin was loaded")]
     Stopped,
+}
+
+/// What to do about a component of another version of the contract.
+fn other_contract(found: &str) -> String {
+    let (interface, version) = split_version(found);
+    let package = interface.split('/').next().unwrap_or_default();
+    let speaks =
+        format!("the component was built for {found} and this ValeChat speaks {package}@0.1");
+    if inspect::is_newer(version) {
+        format!("{speaks}; update ValeChat, or install an older version of the plugin")
+    } else {
+        format!("{speaks}; install a newer version of the plugin")
+    }
 }
 
 /// Where the machine code came from.
@@ -68,13 +94,38 @@ pub struct Plugin(Arc<Inner>);
 
 struct Inner {
     engine: Engine,
-    provider: v0_1::ProviderPluginPre<crate::state::State>,
-    /// Where the component has the optional export.
-    counting: Option<v0_1::CountingProviderPluginPre<crate::state::State>>,
+    calls: Calls,
     imports: Vec<String>,
     exports: Vec<String>,
     sha256: String,
     loaded_from: LoadedFrom,
+}
+
+/// What can be called, by kind.
+enum Calls {
+    Provider {
+        provider: v0_1::ProviderPluginPre<State>,
+        /// Where the component has the optional export.
+        counting: Option<v0_1::CountingProviderPluginPre<State>>,
+    },
+    Tool(v0_1::ToolPluginPre<State>),
+}
+
+impl Calls {
+    fn new(engine: &Engine, kind: Kind, component: &Component) -> wasmtime::Result<Self> {
+        let instance = engine.linker(kind).instantiate_pre(component)?;
+        Ok(match kind {
+            Kind::Provider => Self::Provider {
+                provider: v0_1::ProviderPluginPre::new(instance)?,
+                counting: None,
+            },
+            Kind::CountingProvider => Self::Provider {
+                counting: v0_1::CountingProviderPluginPre::new(instance.clone()).ok(),
+                provider: v0_1::ProviderPluginPre::new(instance)?,
+            },
+            Kind::Tool => Self::Tool(v0_1::ToolPluginPre::new(instance)?),
+        })
+    }
 }
 
 impl std::fmt::Debug for Plugin {
@@ -115,12 +166,42 @@ impl Plugin {
         &self.0.engine
     }
 
-    pub(crate) fn provider(&self) -> &v0_1::ProviderPluginPre<crate::state::State> {
-        &self.0.provider
+    /// What it is for.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match &self.0.calls {
+            Calls::Provider { counting: None, .. } => Kind::Provider,
+            Calls::Provider { .. } => Kind::CountingProvider,
+            Calls::Tool(_) => Kind::Tool,
+        }
     }
 
-    pub(crate) fn counting(&self) -> Option<&v0_1::CountingProviderPluginPre<crate::state::State>> {
-        self.0.counting.as_ref()
+    pub(crate) fn provider(&self) -> wasmtime::Result<&v0_1::ProviderPluginPre<State>> {
+        match &self.0.calls {
+            Calls::Provider { provider, .. } => Ok(provider),
+            Calls::Tool(_) => Err(self.is_no("provider")),
+        }
+    }
+
+    pub(crate) fn counting(&self) -> Option<&v0_1::CountingProviderPluginPre<State>> {
+        match &self.0.calls {
+            Calls::Provider { counting, .. } => counting.as_ref(),
+            Calls::Tool(_) => None,
+        }
+    }
+
+    pub(crate) fn tool(&self) -> wasmtime::Result<&v0_1::ToolPluginPre<State>> {
+        match &self.0.calls {
+            Calls::Tool(tool) => Ok(tool),
+            Calls::Provider { .. } => Err(self.is_no("tool")),
+        }
+    }
+
+    /// A call that this kind does not have.
+    fn is_no(&self, wanted: &str) -> wasmtime::Error {
+        let is = self.kind().as_str();
+        let what = format!("the component is a {is}, and was called as a {wanted}");
+        wasmtime::Error::new(Failure::from(Fault::new(FaultClass::Load, what)))
     }
 }
 
@@ -129,6 +210,20 @@ impl Engine {
     ///
     /// # Errors
     /// When the bytes are no component, or one that this host does not run.
+    ///
+    /// # Examples
+    /// ```
+    /// use vale_sandbox::{Engine, EngineConfig, LoadError};
+    ///
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    /// # runtime.block_on(async {
+    /// let engine = Engine::new(EngineConfig::default())?;
+    /// let refused = engine.load(b"<html>".to_vec()).await;
+    /// assert_eq!(refused.err(), Some(LoadError::NotWasm));
+    /// # Ok::<(), vale_sandbox::EngineError>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub async fn load(&self, wasm: Vec<u8>) -> Result<Plugin, LoadError> {
         let (engine, runtime) = (self.clone(), self.runtime().clone());
         let loading = runtime.clone().spawn(async move {
@@ -143,20 +238,19 @@ impl Engine {
     }
 
     fn load_blocking(&self, wasm: &[u8]) -> Result<Plugin, LoadError> {
-        check_header(wasm)?;
+        // Before the compiler, which a hostile component could keep busy for a minute.
+        let shape = inspect::inspect(wasm)?;
+        let kind = shape.check()?;
         let sha256 = cache::sha256(wasm);
         let (component, loaded_from) = self.machine_code(wasm, &sha256)?;
-        let (imports, exports) = self.judge(&component)?;
-        let invalid = |error: wasmtime::Error| LoadError::Invalid(format!("{error:#}"));
-        let instance = self.linker().instantiate_pre(&component).map_err(invalid)?;
-        let counting = v0_1::CountingProviderPluginPre::new(instance.clone()).ok();
-        let provider = v0_1::ProviderPluginPre::new(instance).map_err(invalid)?;
+        self.judge(kind, &component)?;
+        let calls = Calls::new(self, kind, &component)
+            .map_err(|error| LoadError::Invalid(format!("{error:#}")))?;
         Ok(Plugin(Arc::new(Inner {
             engine: self.clone(),
-            provider,
-            counting,
-            imports,
-            exports,
+            calls,
+            imports: shape.imports,
+            exports: shape.exports,
             sha256: cache::hex(&sha256),
             loaded_from,
         })))
@@ -189,39 +283,19 @@ impl Engine {
         Ok((component, LoadedFrom::Compiler(note)))
     }
 
-    /// Refuses a component that wants more than its world, before anything of it runs.
-    fn judge(&self, component: &Component) -> Result<(Vec<String>, Vec<String>), LoadError> {
-        let kind = component.component_type();
-        let mut imports = Vec::new();
-        for (name, item) in kind.imports(self.wasm()) {
-            let (interface, version) = split_version(name);
+    /// Refuses a component that wants more than its world, before anything of it runs: by the
+    /// compiler's word, which knows what hides behind a name.
+    fn judge(&self, kind: Kind, component: &Component) -> Result<(), LoadError> {
+        for (name, item) in component.component_type().imports(self.wasm()) {
             let types_only = match &item.ty {
                 ComponentItem::ComponentInstance(instance) => self.holds_types_only(instance),
                 _ => false,
             };
-            let known = v0_1::HOST_INTERFACES.contains(&interface)
-                || (interface.starts_with("valechat:types/") && types_only);
-            if !known || !is_0_1(version) {
+            if !may_import(kind, name) || !(types_only || offered(kind, split_version(name).0)) {
                 return Err(LoadError::ForbiddenImport(name.to_owned()));
             }
-            imports.push(name.to_owned());
         }
-        let mut exports: Vec<String> = kind
-            .exports(self.wasm())
-            .map(|(name, _)| name.to_owned())
-            .collect();
-        imports.sort();
-        exports.sort();
-        let provider = exports
-            .iter()
-            .find(|name| split_version(name).0 == "valechat:provider/provider");
-        match provider {
-            Some(name) if is_0_1(split_version(name).1) => Ok((imports, exports)),
-            Some(name) => Err(LoadError::OtherContract {
-                found: name.clone(),
-            }),
-            None => Err(LoadError::NoProvider),
-        }
+        Ok(())
     }
 
     fn holds_types_only(&self, instance: &ComponentInstance) -> bool {
@@ -231,48 +305,29 @@ impl Engine {
     }
 }
 
-fn split_version(name: &str) -> (&str, &str) {
-    name.split_once('@').unwrap_or((name, ""))
-}
-
-/// By semver, 0.1.x are one version of the contract.
-fn is_0_1(version: &str) -> bool {
-    version
-        .strip_prefix("0.1.")
-        .is_some_and(|patch| !patch.is_empty() && patch.bytes().all(|byte| byte.is_ascii_digit()))
-}
-
-/// Reads the eight bytes that every WebAssembly file begins with.
-fn check_header(wasm: &[u8]) -> Result<(), LoadError> {
-    if wasm.len() > MAX_COMPONENT {
-        return Err(LoadError::TooLarge(wasm.len()));
-    }
-    match wasm.get(..8) {
-        Some([0, b'a', b's', b'm', 1, 0, 0, 0]) => Err(LoadError::CoreModule),
-        Some([0, b'a', b's', b'm', _, _, 1, 0]) => Ok(()),
-        _ => Err(LoadError::NotWasm),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_header_tells_modules_from_components_from_rubbish() {
-        assert_eq!(check_header(b""), Err(LoadError::NotWasm));
-        assert_eq!(check_header(b"<html><body>"), Err(LoadError::NotWasm));
-        assert_eq!(check_header(b"\0asm\x01\0\0\0"), Err(LoadError::CoreModule));
-        assert_eq!(check_header(b"\0asm\x0d\0\x01\0"), Ok(()));
-    }
-
-    #[test]
-    fn only_patch_versions_are_the_same_contract() {
-        for same in ["0.1.0", "0.1.9", "0.1.12"] {
-            assert!(is_0_1(same), "{same}");
-        }
-        for other in ["", "0.1", "0.2.0", "0.1.0-rc.1", "1.0.0", "0.1."] {
-            assert!(!is_0_1(other), "{other}");
+impl Shape {
+    /// What the component is for, where it imports nothing by name that a plugin of that kind may not
+    /// have. What hides behind a name, only [`Engine::load`] sees.
+    ///
+    /// # Errors
+    /// As [`Self::kind`], and [`LoadError::ForbiddenImport`].
+    pub fn check(&self) -> Result<Kind, LoadError> {
+        let kind = self.kind()?;
+        match self.imports.iter().find(|name| !may_import(kind, name)) {
+            Some(name) => Err(LoadError::ForbiddenImport(name.clone())),
+            None => Ok(kind),
         }
     }
+}
+
+/// Whether a plugin of this kind may import something of this name.
+fn may_import(kind: Kind, name: &str) -> bool {
+    let (interface, version) = split_version(name);
+    inspect::is_0_1(version)
+        && (offered(kind, interface) || interface.starts_with("valechat:types/"))
+}
+
+fn offered(kind: Kind, interface: &str) -> bool {
+    v0_1::HOST_INTERFACES.contains(&interface)
+        || (kind == Kind::Tool && v0_1::TOOL_INTERFACES.contains(&interface))
 }

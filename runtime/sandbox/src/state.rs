@@ -5,12 +5,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
-use vale_egress::GateCall;
-use vale_types::{Fault, FaultClass};
+use vale_egress::{BodyPart, GateCall, HttpError, HttpErrorKind, HttpRequest};
+use vale_types::{Failure, Fault, FaultClass};
 use wasmtime::ResourceLimiter;
 
+use crate::blobs::Handles;
 use crate::context::{CallContext, LogLevel};
 use crate::cpu::CpuMeter;
+use crate::inspect::Kind;
+use crate::kv::KvMeter;
+use crate::tool_rules::shown;
 
 /// Instances of one component; Python needs eleven (facts/http.md §5, trap 8).
 const MAX_INSTANCES: usize = 100;
@@ -24,17 +28,17 @@ const MAX_HELD_BYTES: u64 = 128 << 20;
 /// Longest log line that is kept, bytes.
 const MAX_LOG_LINE: usize = 4_096;
 
-/// The first fault of a call. What comes later is a consequence.
+/// The first failure that ended a call. What comes later is a consequence.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct FirstFault(Arc<Mutex<Option<Fault>>>);
+pub(crate) struct FirstFailure(Arc<Mutex<Option<Failure>>>);
 
-impl FirstFault {
-    pub(crate) fn set(&self, fault: Fault) {
+impl FirstFailure {
+    pub(crate) fn set(&self, failure: Failure) {
         let mut slot = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        slot.get_or_insert(fault);
+        slot.get_or_insert(failure);
     }
 
-    pub(crate) fn get(&self) -> Option<Fault> {
+    pub(crate) fn get(&self) -> Option<Failure> {
         self.0
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -80,9 +84,12 @@ impl Drop for OpenBody {
 pub(crate) struct State {
     pub(crate) context: CallContext,
     pub(crate) gate: GateCall,
-    pub(crate) fault: FirstFault,
+    pub(crate) failure: FirstFailure,
     pub(crate) cpu: Arc<CpuMeter>,
     pub(crate) bodies: OpenBodies,
+    pub(crate) handles: Handles,
+    kind: Kind,
+    pub(crate) kv: KvMeter,
     held: Arc<Held>,
     memory_used: usize,
     log_lines: u32,
@@ -98,11 +105,19 @@ impl Drop for State {
 }
 
 impl State {
-    pub(crate) fn new(context: CallContext) -> Self {
+    pub(crate) fn new(context: CallContext, kind: Kind) -> Self {
+        let handles = match kind {
+            Kind::Tool => Handles::of(context.blobs.as_ref()),
+            // A provider sees handles and no bytes; the gate knows them.
+            Kind::Provider | Kind::CountingProvider => Handles::default(),
+        };
         Self {
             gate: context.gate.begin_call(),
+            handles,
+            kind,
+            kv: KvMeter::default(),
             context,
-            fault: FirstFault::default(),
+            failure: FirstFailure::default(),
             cpu: Arc::default(),
             bodies: OpenBodies::default(),
             held: Arc::default(),
@@ -114,9 +129,13 @@ impl State {
 
     /// Notes the fault and gives the error that ends the guest.
     pub(crate) fn fail(&self, class: FaultClass, detail: String) -> wasmtime::Error {
-        let fault = Fault::new(class, detail);
-        self.fault.set(fault.clone());
-        wasmtime::Error::new(fault)
+        self.end_with(Fault::new(class, detail).into())
+    }
+
+    /// Notes the failure, a fault or one of the host's own, and gives the error that ends the guest.
+    pub(crate) fn end_with(&self, failure: Failure) -> wasmtime::Error {
+        self.failure.set(failure.clone());
+        wasmtime::Error::new(failure)
     }
 
     /// A broken rule of the contract.
@@ -187,6 +206,25 @@ impl State {
         }
         self.memory_used = used;
         Ok(true)
+    }
+
+    /// Lets a request pass that carries no attachment but the call's own. A provider's are known
+    /// to the gate alone.
+    pub(crate) fn own_handles(&self, request: HttpRequest) -> Result<HttpRequest, HttpError> {
+        let foreign = request.body.iter().find_map(|part| match part {
+            BodyPart::Blob(id) | BodyPart::BlobBase64(id) | BodyPart::BlobJsonText(id) => {
+                (self.kind == Kind::Tool && !self.handles.know(id)).then_some(id)
+            }
+            BodyPart::Bytes(_) => None,
+        });
+        match foreign {
+            Some(id) => Err(HttpError {
+                kind: HttpErrorKind::Denied,
+                message: format!("The attachment “{}” is not this call's.", shown(id)),
+                request_sent: false,
+            }),
+            None => Ok(request),
+        }
     }
 
     /// Counts a request body that the host holds until the request is sent.
@@ -273,19 +311,24 @@ mod tests {
     use vale_types::Limits;
 
     use super::*;
-    use crate::context::{NoLog, SystemAmbient};
+    use crate::context::{NoBlobs, NoKv, NoLog, SystemAmbient};
 
     #[test]
     fn a_component_of_eleven_instances_fits_as_pythons_do() {
-        let state = State::new(CallContext {
-            gate: Arc::new(Gate::new(GateConfig::new("test")).unwrap()),
-            settings_json: "{}".to_owned(),
-            credentials: Vec::new(),
-            limits: Limits::default(),
-            log: Arc::new(NoLog),
-            ambient: Arc::new(SystemAmbient::default()),
-            meter: Arc::default(),
-        });
+        let state = State::new(
+            CallContext {
+                gate: Arc::new(Gate::new(GateConfig::new("test")).unwrap()),
+                settings_json: "{}".to_owned(),
+                credentials: Vec::new(),
+                limits: Limits::default(),
+                log: Arc::new(NoLog),
+                ambient: Arc::new(SystemAmbient::default()),
+                meter: Arc::default(),
+                kv: Arc::new(NoKv),
+                blobs: Arc::new(NoBlobs),
+            },
+            Kind::Provider,
+        );
         // componentize-py makes eleven; a limit of ten refused every Python plugin.
         for allowed in [state.instances(), state.memories(), state.tables()] {
             assert!(allowed >= 11, "{allowed}");

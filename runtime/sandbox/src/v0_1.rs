@@ -5,6 +5,7 @@
 mod body;
 mod convert;
 mod host;
+mod tool;
 
 use wasmtime::component::{HasSelf, Linker};
 
@@ -36,10 +37,30 @@ mod counting {
     });
 }
 
+/// The tool's world, over the same types and the same host.
+mod tools {
+    wasmtime::component::bindgen!({
+        path: ["../../wit/types", "../../wit/host", "../../wit/tool"],
+        world: "valechat:tool/tool-plugin",
+        imports: { default: trappable },
+        exports: { default: async },
+        with: {
+            "valechat:types": super::bindings::valechat::types,
+            "valechat:host/log": super::bindings::valechat::host::log,
+            "valechat:host/config": super::bindings::valechat::host::config,
+            "valechat:host/clock": super::bindings::valechat::host::clock,
+            "valechat:host/random": super::bindings::valechat::host::random,
+            "valechat:host/http": super::bindings::valechat::host::http,
+        },
+    });
+}
+
 pub(crate) use bindings::exports::valechat::provider::provider::{Error, Event, Finish, Request};
 pub(crate) use bindings::{ProviderPlugin, ProviderPluginPre};
 pub(crate) use convert::{error, event, finish, model, provider_info, request};
 pub(crate) use counting::CountingProviderPluginPre;
+pub(crate) use tool::{tool_call, tool_info, tool_result};
+pub(crate) use tools::ToolPluginPre;
 
 /// The interfaces that a component may import, without their version.
 pub(crate) const HOST_INTERFACES: [&str; 5] = [
@@ -50,7 +71,17 @@ pub(crate) const HOST_INTERFACES: [&str; 5] = [
     "valechat:host/random",
 ];
 
+/// Those that a tool may import as well.
+pub(crate) const TOOL_INTERFACES: [&str; 2] = ["valechat:host/blobs", "valechat:host/kv"];
+
 /// Links the host's side.
 pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     ProviderPlugin::add_to_linker::<_, HasSelf<State>>(linker, |state| state)
+}
+
+/// Links what only tools get.
+pub(crate) fn add_for_tools(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    use tools::valechat::host::{blobs, kv};
+    kv::add_to_linker::<_, HasSelf<State>>(linker, |state| state)?;
+    blobs::add_to_linker::<_, HasSelf<State>>(linker, |state| state)
 }

@@ -270,22 +270,22 @@ fn without(error: SecretError, secret: &Secret) -> SecretError {
     }
 }
 
-#[cfg(all(unix, not(target_os = "macos")))]
+#[cfg(all(feature = "keyring", unix, not(target_os = "macos")))]
 fn system_store() -> Result<Arc<CredentialStore>, KeyringError> {
     Ok(zbus_secret_service_keyring_store::Store::new()?)
 }
 
-#[cfg(target_os = "macos")]
+#[cfg(all(feature = "keyring", target_os = "macos"))]
 fn system_store() -> Result<Arc<CredentialStore>, KeyringError> {
     Ok(apple_native_keyring_store::keychain::Store::new()?)
 }
 
-#[cfg(windows)]
+#[cfg(all(feature = "keyring", windows))]
 fn system_store() -> Result<Arc<CredentialStore>, KeyringError> {
     Ok(windows_native_keyring_store::Store::new()?)
 }
 
-#[cfg(not(any(unix, windows)))]
+#[cfg(not(all(feature = "keyring", any(unix, windows))))]
 fn system_store() -> Result<Arc<CredentialStore>, KeyringError> {
     Err(KeyringError::NoDefaultStore)
 }

@@ -12,6 +12,7 @@ mod fault;
 mod ids;
 mod limits;
 mod model;
+mod tool;
 
 pub use chat::{
     Blob, CacheMark, Extra, Media, Message, OutputFormat, Part, Request, ResultPart, Role,
@@ -29,3 +30,4 @@ pub use fault::{Fault, FaultClass};
 pub use ids::{CallId, IdError, ModelRef, PluginId, ProviderId};
 pub use limits::Limits;
 pub use model::{Capabilities, Model, Price, ProviderInfo};
+pub use tool::{ToolHints, ToolInfo};

@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::toolchain::Wasm;
 use crate::workspace::Workspace;
+use crate::world::Contract;
 use crate::{files, process, say};
 
 /// The guest workspace in the checkout.
@@ -40,6 +41,7 @@ pub(crate) fn build_plugins(ws: &Workspace, wasm: &Wasm) -> Result<Vec<String>> 
         }
     }
 
+    let contract = Contract::read(&ws.root.join("wit"))?;
     let mut sources = BTreeMap::new();
     for folder in sorted_folders(&ws.root.join(PLUGINS))? {
         let manifest = folder.join("plugin.toml");
@@ -68,6 +70,9 @@ pub(crate) fn build_plugins(ws: &Workspace, wasm: &Wasm) -> Result<Vec<String>> 
                 manifest.display()
             )
         })?;
+        contract
+            .check(bytes, &head.world)
+            .with_context(|| format!("{name} does not fit the world of {}", manifest.display()))?;
         if sources.insert(head.id.clone(), (text, bytes)).is_some() {
             bail!(
                 "two plugins have the id {:?}; the second is {}",
@@ -134,7 +139,11 @@ pub(crate) fn say_built(what: &str, names: &[String], place: &Path) {
     ));
 }
 
-fn component(core: &Path) -> Result<Vec<u8>> {
+/// The component of a core module.
+///
+/// # Errors
+/// When the file cannot be read or the module keeps to no world.
+pub(crate) fn component(core: &Path) -> Result<Vec<u8>> {
     let module =
         std::fs::read(core).with_context(|| format!("{} could not be read", core.display()))?;
     wit_component::ComponentEncoder::default()
@@ -148,6 +157,7 @@ fn component(core: &Path) -> Result<Vec<u8>> {
 #[derive(Debug, PartialEq, Eq)]
 struct Head {
     id: String,
+    world: String,
     component: Option<String>,
 }
 
@@ -168,14 +178,17 @@ impl Head {
                 "the id {id:?} must be lower-case letters, digits, `-` and `.`, and must not begin with `.`"
             );
         }
+        let world = text_of("world").context("it has no `world = \"…\"`")?;
         Ok(Self {
             id,
+            world,
             component: text_of("component"),
         })
     }
 }
 
-fn is_wasm(file: &Path) -> bool {
+/// Whether this is a core module, by its name.
+pub(crate) fn is_wasm(file: &Path) -> bool {
     file.extension()
         .is_some_and(|extension| extension == "wasm")
 }
@@ -226,18 +239,21 @@ mod tests {
     #[test]
     fn the_head_of_a_manifest_names_id_and_component() {
         let head = Head::parse(
-            "id = \"local\"\ncomponent = \"provider-openai\"\n[settings]\nid = \"no\"\n",
+            "id = \"local\"\nworld = \"w\"\ncomponent = \"provider-openai\"\n[settings]\nid = \"no\"\n",
         )
         .unwrap();
         assert_eq!(
             head,
             Head {
                 id: "local".into(),
+                world: "w".into(),
                 component: Some("provider-openai".into())
             }
         );
         assert_eq!(
-            Head::parse("id = \"org.example.x-1\"").unwrap().component,
+            Head::parse("id = \"org.example.x-1\"\nworld = \"w\"")
+                .unwrap()
+                .component,
             None
         );
     }
@@ -246,11 +262,18 @@ mod tests {
     fn an_id_that_is_no_plain_folder_name_is_refused() {
         for id in ["", "..", ".hidden", "a/b", "a\\\\b", "Upper", "sp ace", "ü"] {
             assert!(
-                Head::parse(&format!("id = \"{id}\"")).is_err(),
+                Head::parse(&format!("id = \"{id}\"\nworld = \"w\"")).is_err(),
                 "{id:?} passed"
             );
         }
-        for text in ["", "id = 3", "id = \"a", "[settings]\nid = \"a\""] {
+        for text in [
+            "",
+            "id = 3",
+            "id = \"a",
+            "[settings]\nid = \"a\"",
+            "id = \"a\"",
+            "id = \"a\"\nworld = 1",
+        ] {
             assert!(Head::parse(text).is_err(), "{text:?} passed");
         }
     }

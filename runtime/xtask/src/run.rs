@@ -12,8 +12,8 @@ use crate::workspace::Workspace;
 use crate::{guests, model, peers, process, say};
 
 /// What makes `run`'s arguments a command for `valechat` and not a message.
-const COMMANDS: [&str; 9] = [
-    "chat", "compare", "model", "provider", "key", "plugin", "status", "doctor", "help",
+const COMMANDS: [&str; 10] = [
+    "chat", "compare", "model", "provider", "key", "plugin", "tool", "status", "doctor", "help",
 ];
 /// The program of `host-ui/cli`.
 pub(crate) const CLI_PROGRAM: &str = "valechat";
@@ -114,6 +114,7 @@ const BENCH_PROGRAM: &str = "vale-bench";
 /// When something cannot be built, or a bench fails.
 pub(crate) fn bench(ws: &Workspace, args: &[OsString]) -> Result<ExitCode> {
     let ready = Ready::make(ws)?;
+    guests::build_test_guests(ws, &Wasm::ensure(ws)?)?;
     let args = args
         .strip_prefix(&[OsString::from("--")][..])
         .unwrap_or(args);
@@ -129,8 +130,16 @@ pub(crate) fn bench(ws: &Workspace, args: &[OsString]) -> Result<ExitCode> {
         Ok(program) => drop(bench.env("VALECHAT_LITELLM", program)),
         Err(error) => say(&format!("LiteLLM is not here to measure beside: {error:#}")),
     }
+    match peers::ensure_mcp_everything(ws) {
+        Ok((node, script)) => {
+            bench.env("VALECHAT_NODE", node);
+            bench.env("VALECHAT_MCP_EVERYTHING", script);
+        }
+        Err(error) => say(&format!("no MCP server to measure beside: {error:#}")),
+    }
     bench
         .args(args)
+        .env("VALECHAT_TEST_GUESTS", ws.test_guests())
         .envs(ready.env(ws))
         .env("VALECHAT_BIN", process::executable(&built, CLI_PROGRAM)?);
     process::run(&mut bench)?;

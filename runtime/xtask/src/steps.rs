@@ -17,11 +17,13 @@ pub(crate) enum Step {
     GuestTests,
     Model,
     Peers,
+    Examples,
     Infer,
     Clippy,
     GuestClippy,
     TestGuestClippy,
     HostBuild,
+    Embed,
     HostTests,
     XtaskTests,
     InferTests,
@@ -29,18 +31,20 @@ pub(crate) enum Step {
 }
 
 impl Step {
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 17] = [
         Self::Toolchain,
         Self::Format,
         Self::Guests,
         Self::GuestTests,
         Self::Model,
         Self::Peers,
+        Self::Examples,
         Self::Infer,
         Self::Clippy,
         Self::GuestClippy,
         Self::TestGuestClippy,
         Self::HostBuild,
+        Self::Embed,
         Self::HostTests,
         Self::XtaskTests,
         Self::InferTests,
@@ -55,11 +59,13 @@ impl Step {
             Self::GuestTests => "tests of the plugins, native",
             Self::Model => "model",
             Self::Peers => "peers to test with",
+            Self::Examples => "examples to components",
             Self::Infer => "valechat-infer",
             Self::Clippy => "clippy, host",
             Self::GuestClippy => "clippy, plugins",
             Self::TestGuestClippy => "clippy, test guests",
             Self::HostBuild => "host build",
+            Self::Embed => "somebody else's host",
             Self::HostTests => "tests of the host",
             Self::XtaskTests => "tests of xtask",
             Self::InferTests => "tests of valechat-infer",
@@ -213,7 +219,7 @@ mod tests {
         assert!(line("documents").ends_with("not reached"));
         assert!(report.contains("skipped: step format: not now"));
         assert!(
-            report.ends_with("0 passed, 1 failed, 13 skipped"),
+            report.ends_with("0 passed, 1 failed, 14 skipped"),
             "{report}"
         );
     }

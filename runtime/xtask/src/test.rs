@@ -13,8 +13,11 @@ use crate::run::{CLI_PROGRAM, CONFINE_PROGRAM, HOST_PACKAGES, Ready};
 use crate::steps::{Runner, Step};
 use crate::tally::{SkipLog, Tally};
 use crate::toolchain::Wasm;
-use crate::workspace::Workspace;
-use crate::{guests, machine, model, process, say};
+use crate::workspace::{self, Workspace};
+use crate::{examples, guests, machine, model, process, say};
+
+/// A program over the runtime as a stranger would write it.
+const EMBED: &str = "tests/embed";
 
 /// What the person asked for.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -60,10 +63,16 @@ fn steps(ws: &Workspace, options: &Options, runner: &mut Runner) -> Option<()> {
         Ok(wasm)
     })?;
     runner.check(Step::Format, filtered, || {
-        ["", guests::PLUGINS, guests::TEST_GUESTS]
-            .into_iter()
-            .filter(|folder| ws.has_crate(folder))
-            .try_for_each(|folder| process::run(ws.cargo(folder).args(["fmt", "--all", "--check"])))
+        [
+            "",
+            guests::PLUGINS,
+            guests::TEST_GUESTS,
+            examples::RUST,
+            EMBED,
+        ]
+        .into_iter()
+        .filter(|folder| ws.has_crate(folder))
+        .try_for_each(|folder| process::run(ws.cargo(folder).args(["fmt", "--all", "--check"])))
     })?;
     runner.step(Step::Guests, |_, _| {
         guests::say_built("plugins", &guests::build_plugins(ws, &wasm)?, &ws.plugins());
@@ -78,12 +87,18 @@ fn steps(ws: &Workspace, options: &Options, runner: &mut Runner) -> Option<()> {
     })?;
     runner.step(Step::GuestTests, |tally, log| {
         let mut cargo = guest_cargo(ws, guests::PLUGINS);
-        cargo_test(cargo.args(["test", "--workspace"]), options, tally, log)
+        cargo_test(cargo.args(["test", "--workspace"]), options, tally, log)?;
+        let mut cargo = guest_cargo(ws, examples::RUST);
+        cargo_test(cargo.args(["test", "--locked"]), options, tally, log)
     })?;
     let model = runner.step(Step::Model, |_, _| model::ensure())?;
     let peers = runner.step(Step::Peers, |_, _| {
         peers::ensure_keyring(ws);
         peers::ensure(ws, options.full)
+    })?;
+    runner.step(Step::Examples, |_, _| {
+        examples::say_built(ws, &examples::build(ws, &wasm, &workspace::cache_dir()?)?);
+        Ok(())
     })?;
     let level = Level::of_this_machine();
     runner.step(Step::Infer, |_, _| {
@@ -97,7 +112,8 @@ fn steps(ws: &Workspace, options: &Options, runner: &mut Runner) -> Option<()> {
         clippy(ws.cargo("").args(["clippy", "--workspace"]))
     })?;
     runner.check(Step::GuestClippy, filtered, || {
-        clippy(guest_cargo(ws, guests::PLUGINS).args(["clippy", "--workspace"]))
+        clippy(guest_cargo(ws, guests::PLUGINS).args(["clippy", "--workspace"]))?;
+        clippy(guest_cargo(ws, examples::RUST).arg("clippy"))
     })?;
     let no_wasm_clippy = match &wasm {
         Wasm::Active => None,
@@ -133,7 +149,12 @@ fn steps(ws: &Workspace, options: &Options, runner: &mut Runner) -> Option<()> {
         ]);
         process::executable(&process::build(&mut cargo)?, CLI_PROGRAM)
     })?;
-    let env = test_env(ws, options, &runner.log, model, peers, valechat);
+    let embed = runner.step(Step::Embed, |_, _| {
+        let mut cargo = ws.cargo(EMBED);
+        process::executable(&process::build(cargo.args(["build", "--locked"]))?, "embed")
+    })?;
+    let mut env = test_env(ws, options, &runner.log, model, peers, valechat);
+    env.push(("VALECHAT_EMBED", embed));
     runner.step(Step::HostTests, |tally, log| {
         let mut cargo = ws.cargo("");
         cargo_test(
@@ -184,6 +205,7 @@ fn test_env(
     let mut env = ready.env(ws);
     env.push(("VALECHAT_TEST_MODEL", model));
     env.push(("VALECHAT_TEST_GUESTS", ws.test_guests()));
+    env.push(("VALECHAT_EXAMPLES", ws.examples()));
     env.push(("VALECHAT_NODE", peers.node));
     env.push(("VALECHAT_AIMOCK", peers.aimock));
     if let Some(program) = peers.ollama_proxy {

@@ -97,6 +97,11 @@ impl Workspace {
         self.target.join("test-guests")
     }
 
+    /// Where the example plugins lie, one folder a language.
+    pub(crate) fn examples(&self) -> PathBuf {
+        self.target.join("examples")
+    }
+
     /// Where every built `valechat-infer` lies.
     pub(crate) fn infer(&self) -> PathBuf {
         self.target.join("infer")

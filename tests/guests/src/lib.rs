@@ -7,6 +7,7 @@
 
 #[expect(missing_docs, reason = "generated; `wit/` is its documentation")]
 pub mod bindings;
+pub mod tool;
 
 pub use bindings::exports::valechat::provider::provider::{
     Error, Event, Finish, Model, ProviderInfo, Request,

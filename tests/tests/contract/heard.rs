@@ -1,6 +1,7 @@
 //! A host over providers at given addresses, and what is heard of an answer.
 
 use std::fmt::Write as _;
+use std::path::PathBuf;
 
 use vale_host::{Core, Host, HostConfig, Paths, TurnStep};
 use vale_types::{
@@ -53,12 +54,17 @@ impl Bench {
     /// Providers as (id, plugin, address, further settings). Nothing is repeated, so that what is
     /// heard is what one attempt said.
     pub(crate) fn new(providers: &[(&str, &str, &str, &str)]) -> Self {
-        let home = tempfile::tempdir().unwrap();
-        let mut paths = Paths::under(home.path());
         let plugins = std::env::var_os("VALECHAT_PLUGINS").unwrap_or_else(|| {
             panic!("VALECHAT_PLUGINS is not set: run this through `cargo xtask test`")
         });
-        paths.plugins = vec![plugins.into()];
+        Self::over(plugins.into(), providers)
+    }
+
+    /// The same with the plugins of this folder.
+    pub(crate) fn over(plugins: PathBuf, providers: &[(&str, &str, &str, &str)]) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let mut paths = Paths::under(home.path());
+        paths.plugins = vec![plugins];
         paths.built_in_plugins = 1;
         let mut config = "[keys]\nstore = \"file\"\n[policy.retry]\nmax_retries = 0\n[policy.breaker]\nconsecutive_failures = 1000\nfailure_ratio = 1.0\nmin_calls = 1000\nmax_rate_limit_pause_s = 0.001\n".to_owned();
         for (id, plugin, url, more) in providers {

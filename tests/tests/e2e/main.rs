@@ -13,5 +13,7 @@ mod attach;
 mod faults;
 mod life;
 mod local;
+mod plugins;
 mod support;
 mod switching;
+mod tools;

@@ -120,7 +120,7 @@ async fn a_component_of_another_contract_is_refused_by_its_version() {
 
     let world = "package test:hostile;\n world w { export run: func(); }";
     let refused = engine.load(component(&contract("provider"), world)).await;
-    assert_eq!(refused.unwrap_err(), LoadError::NoProvider);
+    assert_eq!(refused.unwrap_err(), LoadError::NoPlugin);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -133,7 +133,7 @@ async fn what_is_no_whole_component_is_refused() {
         assert!(
             matches!(
                 refused,
-                LoadError::NotWasm | LoadError::Invalid(_) | LoadError::NoProvider
+                LoadError::Empty | LoadError::Truncated(_) | LoadError::NoPlugin
             ),
             "{length}: {refused:?}"
         );

@@ -16,7 +16,10 @@ use bytes::Bytes;
 use tokio::sync::{RwLock, broadcast};
 use tokio::time::Instant;
 use vale_host::{Command, Host, HostEvent, NodeReport, PermissionCard, Profile, Turn, TurnStep};
-use vale_types::{Failure, Media, Model, ModelRef, PluginId, ProviderId, ProviderInfo, Request};
+use vale_types::{
+    Failure, Media, Model, ModelRef, PluginId, ProviderId, ProviderInfo, Request, ToolCall,
+    ToolInfo, ToolResult,
+};
 
 use crate::error::{ApiError, ApiErrorKind};
 use client::{Connection, NoConnection};
@@ -268,6 +271,33 @@ impl Link {
             }
         };
         self.0.profile.permission_card(plugin, provider, &imports)
+    }
+
+    pub(crate) async fn tools(&self, plugin: &PluginId) -> Result<Vec<ToolInfo>, Failure> {
+        match self.reach().await? {
+            Way::Own(host) => host.tools(plugin).await,
+            Way::Other(connection) => {
+                let plugin = plugin.clone();
+                connection.ask(&Op::Tools { plugin }).await
+            }
+        }
+    }
+
+    pub(crate) async fn invoke(
+        &self,
+        plugin: &PluginId,
+        call: ToolCall,
+    ) -> Result<ToolResult, Failure> {
+        match self.reach().await? {
+            Way::Own(host) => host.invoke(plugin, &call).await,
+            Way::Other(connection) => {
+                let plugin = plugin.clone();
+                connection
+                    .with_same_keys()?
+                    .ask(&Op::Invoke { plugin, call })
+                    .await
+            }
+        }
     }
 
     pub(crate) async fn attach(

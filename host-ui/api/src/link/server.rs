@@ -223,6 +223,8 @@ where
             unary(&mut wire, host.core().count_tokens(&model, &request)).await
         }
         Op::Imports { plugin } => unary(&mut wire, host.imports(&plugin)).await,
+        Op::Tools { plugin } => unary(&mut wire, host.tools(&plugin)).await,
+        Op::Invoke { plugin, call } => unary(&mut wire, host.invoke(&plugin, &call)).await,
         Op::Attach { media_type, name } => {
             let Some(bytes) = soon(wire.read_bytes()).await? else {
                 return Ok(());

@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::codec::{Framed, LengthDelimitedCodec};
 use vale_host::Command;
-use vale_types::{Failure, ModelRef, PluginId, ProviderId, Request};
+use vale_types::{Failure, ModelRef, PluginId, ProviderId, Request, ToolCall};
 
 /// Changes when an older process could misunderstand a newer one.
 pub(crate) const PROTOCOL: u32 = 1;
@@ -76,6 +76,13 @@ pub(crate) enum Op {
     },
     Imports {
         plugin: PluginId,
+    },
+    Tools {
+        plugin: PluginId,
+    },
+    Invoke {
+        plugin: PluginId,
+        call: ToolCall,
     },
     /// The bytes follow in a frame of their own.
     Attach {

@@ -81,6 +81,7 @@ mod tests {
         retry_after_ms(&HttpReply {
             status: 429,
             headers: headers.collect(),
+            url: String::new(),
             received_unix_ms: 784_111_777_000,
             ..HttpReply::default()
         })

@@ -19,6 +19,8 @@ pub enum Json {
     Object(Vec<(String, Json)>),
     /// An array.
     Array(Vec<Json>),
+    /// A string: the text of the attachment with this id, which is UTF-8.
+    BlobText(String),
     /// A string: this prefix, then the attachment in base64.
     Base64 {
         /// What stands before the base64, such as `data:image/png;base64,`.
@@ -84,6 +86,18 @@ impl Json {
                 None => members.push((key.to_string(), value)),
             }
         }
+    }
+
+    /// This value as text, without attachments: in the place of each stands what is before it.
+    pub fn to_text(&self) -> String {
+        let mut writer = Writer::default();
+        writer.value(self);
+        writer.cut();
+        let texts = writer.parts.iter().filter_map(|part| match part {
+            BodyPart::Bytes(bytes) => Some(String::from_utf8_lossy(bytes)),
+            _ => None,
+        });
+        texts.collect()
     }
 
     /// The body's parts, ready for [`HttpRequest`](crate::HttpRequest).
@@ -170,6 +184,12 @@ impl Writer {
                     self.value(item);
                 }
                 self.text.push(']');
+            }
+            Json::BlobText(blob) => {
+                self.text.push('"');
+                self.cut();
+                self.parts.push(BodyPart::BlobJsonText(blob.clone()));
+                self.text.push('"');
             }
             Json::Base64 { prefix, blob } => {
                 let quoted = quoted(prefix);

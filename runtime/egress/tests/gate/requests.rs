@@ -270,6 +270,7 @@ impl BlobSource for Blobs {
     fn open(&self, id: &str) -> Result<Bytes, String> {
         match id {
             "pixel" => Ok(Bytes::from_static(b"\x89PNG?")),
+            "note" => Ok(Bytes::from_static("a\"\\\n\u{1}é".as_bytes())),
             other => Err(format!("no blob '{other}'")),
         }
     }
@@ -302,6 +303,24 @@ async fn blobs_are_spliced_into_the_body() {
         .await
         .unwrap();
     assert!(text(response).await.ends_with("|\"\u{fffd}PNG?\""));
+
+    let note = BodyPart::BlobJsonText("note".to_owned());
+    let response = send(&gate, request(&[quote(), note, quote()]))
+        .await
+        .unwrap();
+    let sent = text(response).await;
+    let json = sent.split_once('|').unwrap().1;
+    assert_eq!(
+        serde_json::from_str::<String>(json).unwrap(),
+        "a\"\\\n\u{1}é"
+    );
+    let image_as_text = BodyPart::BlobJsonText("pixel".to_owned());
+    let error = refused(&gate, request(&[quote(), image_as_text])).await;
+    assert!(
+        error.message.contains("no UTF-8 text from byte 0"),
+        "{}",
+        error.message
+    );
 
     let error = refused(&gate, request(&[image(), image(), image()])).await;
     assert_eq!(

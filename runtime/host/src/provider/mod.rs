@@ -8,8 +8,10 @@ mod plugin;
 mod prepare;
 
 pub(crate) use actor::{Attempt, ProviderActor, Ready};
+pub(crate) use backend::caught;
 pub use backend::{Answer, Backend, Calls};
 pub(crate) use health::{Health, Pass};
 pub(crate) use place::Place;
-pub(crate) use plugin::PluginBackend;
-pub(crate) use prepare::{Wiring, secret_name};
+pub(crate) use plugin::{PluginBackend, PluginLog};
+pub use prepare::tool_owner;
+pub(crate) use prepare::{Prepared, Wiring, secret_name};

@@ -6,14 +6,15 @@ use std::sync::atomic::Ordering;
 use futures::FutureExt as _;
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
-use vale_sandbox::{CallContext, LogLevel, LogSink, Meter, SystemAmbient};
-use vale_types::{Failure, Model, ProviderId, ProviderInfo, Request};
+use vale_sandbox::{CallContext, LogLevel, LogSink, Meter, Step, SystemAmbient};
+use vale_types::{Failure, Model, PluginId, ProviderId, ProviderInfo, Request};
 
 use super::backend::{Answer, Backend, Calls};
 use super::prepare::{Prepared, Wiring};
 
 /// A configured plugin.
 pub(crate) struct PluginBackend {
+    provider: ProviderId,
     wiring: Arc<Wiring>,
     meter: Arc<Meter>,
     /// What was prepared for the last call, kept while it is still right.
@@ -21,8 +22,9 @@ pub(crate) struct PluginBackend {
 }
 
 impl PluginBackend {
-    pub(crate) fn new(wiring: Wiring) -> Self {
+    pub(crate) fn new(provider: ProviderId, wiring: Wiring) -> Self {
         Self {
+            provider,
             wiring: Arc::new(wiring),
             meter: Arc::default(),
             prepared: Arc::default(),
@@ -33,14 +35,15 @@ impl PluginBackend {
 impl Backend for PluginBackend {
     fn prepare(&self) -> BoxFuture<'static, Result<Arc<dyn Calls>, Failure>> {
         let (wiring, kept) = (Arc::clone(&self.wiring), Arc::clone(&self.prepared));
-        let meter = Arc::clone(&self.meter);
+        let (meter, provider) = (Arc::clone(&self.meter), self.provider.clone());
         async move {
             let mut kept = kept.lock().await;
             let prepared = wiring.prepare(kept.take()).await?;
             let prepared = kept.insert(prepared).clone();
             let calls = PluginCalls {
                 prepared,
-                provider: wiring.id.clone(),
+                provider: provider.clone(),
+                plugin: wiring.settings.plugin.clone(),
                 meter,
             };
             Ok(Arc::new(calls) as Arc<dyn Calls>)
@@ -67,13 +70,15 @@ impl Backend for PluginBackend {
 struct PluginCalls {
     prepared: Prepared,
     provider: ProviderId,
+    plugin: PluginId,
     meter: Arc<Meter>,
 }
 
 impl PluginCalls {
     fn context(&self) -> CallContext {
         let log = PluginLog {
-            provider: self.provider.clone(),
+            provider: Some(self.provider.clone()),
+            plugin: self.plugin.clone(),
         };
         self.prepared.context(
             Arc::new(log),
@@ -87,21 +92,38 @@ impl Calls for PluginCalls {
     fn complete(&self, request: &Request) -> Result<Answer, Failure> {
         self.prepared.require_credentials()?;
         let call = self.prepared.plugin().complete(self.context(), request);
-        Ok(call.boxed())
+        let Some(trial) = self.prepared.trial() else {
+            return Ok(call.boxed());
+        };
+        let watched = call.then(move |step| {
+            let trial = trial.clone();
+            async move {
+                match step {
+                    Step::End(ended) => Step::End(trial.ended(ended).await),
+                    events @ Step::Events(_) => events,
+                }
+            }
+        });
+        Ok(watched.boxed())
     }
 
     fn models(&self) -> BoxFuture<'static, Result<Vec<Model>, Failure>> {
         let (prepared, context) = (self.prepared.clone(), self.context());
         async move {
             prepared.require_credentials()?;
-            prepared.plugin().list_models(context).await
+            let ended = prepared.plugin().list_models(context).await;
+            prepared.watched(ended).await
         }
         .boxed()
     }
 
     fn describe(&self) -> BoxFuture<'static, Result<ProviderInfo, Failure>> {
         let (prepared, context) = (self.prepared.clone(), self.context());
-        async move { prepared.plugin().describe(context).await }.boxed()
+        async move {
+            let ended = prepared.plugin().describe(context).await;
+            prepared.watched(ended).await
+        }
+        .boxed()
     }
 
     fn count_tokens(&self, request: &Request) -> BoxFuture<'static, Result<u64, Failure>> {
@@ -109,26 +131,30 @@ impl Calls for PluginCalls {
         let request = request.clone();
         async move {
             prepared.require_credentials()?;
-            prepared.plugin().count_tokens(context, &request).await
+            let ended = prepared.plugin().count_tokens(context, &request).await;
+            prepared.watched(ended).await
         }
         .boxed()
     }
 }
 
 /// A plugin's log lines, in the host's log.
-struct PluginLog {
-    provider: ProviderId,
+pub(crate) struct PluginLog {
+    /// None for a tool.
+    pub(crate) provider: Option<ProviderId>,
+    pub(crate) plugin: PluginId,
 }
 
 impl LogSink for PluginLog {
     fn line(&self, level: LogLevel, text: &str) {
-        let provider = self.provider.as_str();
+        let provider = self.provider.as_ref().map(ProviderId::as_str);
+        let plugin = self.plugin.as_str();
         match level {
-            LogLevel::Error => tracing::error!(target: "plugin", provider, "{text}"),
-            LogLevel::Warn => tracing::warn!(target: "plugin", provider, "{text}"),
-            LogLevel::Info => tracing::info!(target: "plugin", provider, "{text}"),
-            LogLevel::Debug => tracing::debug!(target: "plugin", provider, "{text}"),
-            LogLevel::Trace => tracing::trace!(target: "plugin", provider, "{text}"),
+            LogLevel::Error => tracing::error!(target: "plugin", provider, plugin, "{text}"),
+            LogLevel::Warn => tracing::warn!(target: "plugin", provider, plugin, "{text}"),
+            LogLevel::Info => tracing::info!(target: "plugin", provider, plugin, "{text}"),
+            LogLevel::Debug => tracing::debug!(target: "plugin", provider, plugin, "{text}"),
+            LogLevel::Trace => tracing::trace!(target: "plugin", provider, plugin, "{text}"),
         }
     }
 }

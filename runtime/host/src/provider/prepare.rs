@@ -9,21 +9,28 @@ use vale_plugins::{
     Ceiling, CredentialSource, Effective, EffectiveCredential, Grant, HostVars, Manifest,
     OriginSource, Piece, effective,
 };
-use vale_sandbox::{Ambient, CallContext, CredentialInfo, Engine, LogSink, Meter, Plugin};
+use vale_sandbox::{
+    Ambient, CallContext, CredentialInfo, Engine, LogSink, Meter, NoBlobs, NoKv, Plugin,
+};
 use vale_secrets::{Secret, SecretError, SecretName, Vault};
-use vale_types::{AuthKind, Error, ErrorKind, Failure, NetworkFailure, NetworkKind, ProviderId};
+use vale_types::{AuthKind, Error, ErrorKind, Failure, NetworkFailure, NetworkKind, PluginId};
 
 use crate::infer::{Endpoint, Ensure, InferActor};
 use crate::network::Network;
 use crate::plugins_actor::{Load, PluginsActor};
 use crate::settings::ProviderSettings;
 use crate::supervise::Child;
+use crate::trial::{Trial, Trials};
 
 /// What a provider's actor is wired to.
 pub(crate) struct Wiring {
-    pub(crate) id: ProviderId,
+    /// Whose keys it uses: a provider's id, or a tool's as [`tool_owner`] has it.
+    pub(crate) owner: String,
     pub(crate) settings: ProviderSettings,
     pub(crate) built_in: bool,
+    /// Whether the plugin may be used.
+    pub(crate) enabled: bool,
+    pub(crate) trials: Trials,
     pub(crate) plugins: Child<PluginsActor>,
     pub(crate) infer: Child<InferActor>,
     pub(crate) engine: Engine,
@@ -39,6 +46,8 @@ pub(crate) struct Prepared(Arc<Parts>);
 
 struct Parts {
     plugin: Plugin,
+    /// The first calls of a version count.
+    trial: Option<Trial>,
     gate: Arc<Gate>,
     settings_json: String,
     credentials: Vec<CredentialInfo>,
@@ -70,6 +79,19 @@ impl Prepared {
         &self.0.plugin
     }
 
+    /// How a call ended, noted where the plugin's version is still on trial.
+    pub(crate) async fn watched<T>(&self, ended: Result<T, Failure>) -> Result<T, Failure> {
+        match self.trial() {
+            Some(trial) => trial.ended(ended).await,
+            None => ended,
+        }
+    }
+
+    /// The trial of this version, while it lasts.
+    pub(crate) fn trial(&self) -> Option<Trial> {
+        self.0.trial.clone().filter(Trial::is_open)
+    }
+
     pub(crate) fn context(
         &self,
         log: Arc<dyn LogSink>,
@@ -84,6 +106,9 @@ impl Prepared {
             log,
             ambient,
             meter,
+            // For tools only.
+            kv: Arc::new(NoKv),
+            blobs: Arc::new(NoBlobs),
         }
     }
 
@@ -118,10 +143,15 @@ impl Wiring {
         if let Some(kept) = kept.clone().filter(|kept| self.is_right_still(kept)) {
             return Ok(kept);
         }
+        if !self.enabled {
+            let plugin = &self.settings.plugin;
+            return Err(switched_off(plugin));
+        }
         let loaded = self
             .plugins
             .call(Load(self.settings.plugin.clone()))
             .await??;
+        let trial = self.trials.of(&loaded.installed);
         let manifest = &loaded.installed.manifest;
         let infer = if needs_infer(manifest, &self.settings) {
             Some(
@@ -173,6 +203,7 @@ impl Wiring {
         let settings_json =
             serde_json::to_string(&resolved.settings).unwrap_or_else(|_| "{}".to_owned());
         Ok(Prepared(Arc::new(Parts {
+            trial,
             plugin: loaded.plugin,
             gate: Arc::new(gate),
             settings_json,
@@ -217,7 +248,7 @@ impl Wiring {
                         Err(error)
                             if error.is_unavailable() && !is_required(effective, credential) =>
                         {
-                            tracing::warn!(provider = %self.id, %error, "going on without a key");
+                            tracing::warn!(owner = %self.owner, %error, "going on without a key");
                             found.all_known = false;
                             None
                         }
@@ -236,7 +267,7 @@ impl Wiring {
         credential: &str,
         is_first: bool,
     ) -> Result<Result<Option<Secret>, SecretError>, Failure> {
-        let name = secret_name(&self.id, credential, is_first)?;
+        let name = secret_name(&self.owner, credential, is_first)?;
         let vault = Arc::clone(&self.vault);
         let looked_up = self
             .engine
@@ -308,7 +339,15 @@ fn needs_infer(manifest: &Manifest, provider: &ProviderSettings) -> bool {
             .as_str()
             .is_some_and(|text| text.contains("{host.infer}"))
     };
+    let by_default = |name: &String, schema: &serde_json::Value| {
+        !provider.settings.contains_key(name) && schema.get("default").is_some_and(in_settings)
+    };
     provider.settings.values().any(in_settings)
+        || manifest
+            .settings
+            .get("properties")
+            .and_then(serde_json::Value::as_object)
+            .is_some_and(|all| all.iter().any(|(name, schema)| by_default(name, schema)))
         || manifest
             .egress
             .iter()
@@ -348,18 +387,35 @@ fn credential_infos(effective: &Effective, secrets: &[Option<Secret>]) -> Vec<Cr
         .collect()
 }
 
-/// The name under which a provider's credential is kept. The environment gives the first one.
+/// Under which name a tool plugin's keys are kept. No provider has it: a provider's id may not begin so.
+#[must_use]
+pub fn tool_owner(plugin: &PluginId) -> String {
+    format!("tool.{plugin}")
+}
+
+/// The name under which a credential is kept. The environment gives the first one.
 pub(crate) fn secret_name(
-    provider: &ProviderId,
+    owner: &str,
     credential: &str,
     first: bool,
 ) -> Result<SecretName, Failure> {
     let name = if first {
-        SecretName::first(provider.as_str(), credential)
+        SecretName::first(owner, credential)
     } else {
-        SecretName::further(provider.as_str(), credential)
+        SecretName::further(owner, credential)
     };
     name.map_err(|error| misconfigured(&error.to_string()))
+}
+
+/// The person has switched the plugin off.
+pub(crate) fn switched_off(plugin: &PluginId) -> Failure {
+    Error::new(
+        ErrorKind::InvalidRequest(Some("settings".to_owned())),
+        format!(
+            "the plugin “{plugin}” is switched off; `valechat plugin enable {plugin}` switches it on"
+        ),
+    )
+    .into()
 }
 
 fn misconfigured(what: &str) -> Failure {

@@ -4,11 +4,11 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use vale_plugins::Grant;
-use vale_types::ProviderId;
+use vale_types::{PluginId, ProviderId};
 
-use super::{KeyStore, ProviderSettings, Settings, SettingsError, read};
+use super::{KeyStore, PluginSettings, ProviderSettings, Settings, SettingsError, read};
 
 /// A change to `config.toml` that leaves comments and order alone.
 #[derive(Debug)]
@@ -55,16 +55,7 @@ impl SettingsEdit {
         id: &ProviderId,
         provider: &ProviderSettings,
     ) -> Result<(), SettingsError> {
-        let providers = self
-            .document
-            .entry("providers")
-            .or_insert_with(|| {
-                let mut table = toml_edit::Table::new();
-                table.set_implicit(true);
-                toml_edit::Item::Table(table)
-            })
-            .as_table_mut()
-            .ok_or_else(|| SettingsError::Provider("`providers` is not a table".to_owned()))?;
+        let providers = self.tables("providers")?;
         if providers.contains_key(id.as_str()) {
             return Err(SettingsError::Provider(format!(
                 "there is a provider “{id}” already; choose another name, or remove it first with `valechat provider remove {id}`"
@@ -72,29 +63,7 @@ impl SettingsEdit {
         }
         let mut table = toml_edit::Table::new();
         table.insert("plugin", toml_edit::value(provider.plugin.as_str()));
-        if !provider.settings.is_empty() {
-            let mut settings = toml_edit::Table::new();
-            for (name, value) in &provider.settings {
-                if let Some(value) = toml_value(value) {
-                    settings.insert(name, toml_edit::Item::Value(value));
-                }
-            }
-            table.insert("settings", toml_edit::Item::Table(settings));
-        }
-        let grant = serde_json::to_value(&provider.grant).unwrap_or_default();
-        if let (true, Value::Object(grant)) = (provider.grant != Grant::default(), grant) {
-            let mut granted = toml_edit::Table::new();
-            for (name, value) in &grant {
-                let empty = value.as_array().is_some_and(Vec::is_empty)
-                    || value
-                        .as_object()
-                        .is_some_and(|object| object.values().all(Value::is_null));
-                if let (false, Some(value)) = (empty, toml_value(value)) {
-                    granted.insert(name, toml_edit::Item::Value(value));
-                }
-            }
-            table.insert("grant", toml_edit::Item::Table(granted));
-        }
+        put_choices(&mut table, &provider.settings, &provider.grant);
         providers.insert(id.as_str(), toml_edit::Item::Table(table));
         Ok(())
     }
@@ -106,6 +75,74 @@ impl SettingsEdit {
             .and_then(toml_edit::Item::as_table_mut)
             .and_then(|providers| providers.remove(id.as_str()))
             .is_some()
+    }
+
+    /// Puts down what the person chose for a plugin. What is the default is left out; a plugin with
+    /// nothing but defaults has no entry.
+    ///
+    /// # Errors
+    /// When `plugins` is something else than tables.
+    pub fn set_plugin(
+        &mut self,
+        id: &PluginId,
+        plugin: &PluginSettings,
+    ) -> Result<(), SettingsError> {
+        if *plugin == PluginSettings::default() {
+            self.remove_plugin(id);
+            return Ok(());
+        }
+        let plugins = self.tables("plugins")?;
+        let entry = plugins
+            .entry(id.as_str())
+            .or_insert_with(toml_edit::table)
+            .as_table_mut()
+            .ok_or_else(|| SettingsError::Provider(format!("`plugins.{id}` is not a table")))?;
+        if plugin.enabled {
+            entry.remove("enabled");
+        } else {
+            entry.insert("enabled", toml_edit::value(false));
+        }
+        entry.remove("settings");
+        entry.remove("grant");
+        put_choices(entry, &plugin.settings, &plugin.grant);
+        Ok(())
+    }
+
+    /// Changes what the person chose for a plugin, from what the file says now.
+    ///
+    /// # Errors
+    /// As [`Self::set_plugin`].
+    pub fn change_plugin(
+        &mut self,
+        id: &PluginId,
+        change: impl FnOnce(&mut PluginSettings),
+    ) -> Result<(), SettingsError> {
+        let now = Settings::parse(&self.path, &self.document.to_string())?;
+        let mut plugin = now.plugins.get(id).cloned().unwrap_or_default();
+        change(&mut plugin);
+        self.set_plugin(id, &plugin)
+    }
+
+    /// Forgets what the person chose for a plugin; false when there is nothing.
+    pub fn remove_plugin(&mut self, id: &PluginId) -> bool {
+        self.document
+            .get_mut("plugins")
+            .and_then(toml_edit::Item::as_table_mut)
+            .and_then(|plugins| plugins.remove(id.as_str()))
+            .is_some()
+    }
+
+    /// A table of tables, made when it is not there.
+    fn tables(&mut self, name: &str) -> Result<&mut toml_edit::Table, SettingsError> {
+        self.document
+            .entry(name)
+            .or_insert_with(|| {
+                let mut table = toml_edit::Table::new();
+                table.set_implicit(true);
+                toml_edit::Item::Table(table)
+            })
+            .as_table_mut()
+            .ok_or_else(|| SettingsError::Provider(format!("`{name}` is not a table")))
     }
 
     /// Chooses where keys are kept.
@@ -163,6 +200,33 @@ fn lock(path: &Path) -> io::Result<fs::File> {
     Ok(file)
 }
 
+/// Writes settings and a grant where they say something.
+fn put_choices(table: &mut toml_edit::Table, settings: &Map<String, Value>, grant: &Grant) {
+    if !settings.is_empty() {
+        let mut written = toml_edit::Table::new();
+        for (name, value) in settings {
+            if let Some(value) = toml_value(value) {
+                written.insert(name, toml_edit::Item::Value(value));
+            }
+        }
+        table.insert("settings", toml_edit::Item::Table(written));
+    }
+    let said = serde_json::to_value(grant).unwrap_or_default();
+    if let (true, Value::Object(said)) = (*grant != Grant::default(), said) {
+        let mut granted = toml_edit::Table::new();
+        for (name, value) in &said {
+            let empty = value.as_array().is_some_and(Vec::is_empty)
+                || value
+                    .as_object()
+                    .is_some_and(|object| object.values().all(Value::is_null));
+            if let (false, Some(value)) = (empty, toml_value(value)) {
+                granted.insert(name, toml_edit::Item::Value(value));
+            }
+        }
+        table.insert("grant", toml_edit::Item::Table(granted));
+    }
+}
+
 fn toml_value(value: &Value) -> Option<toml_edit::Value> {
     Some(match value {
         Value::Null => return None,
@@ -190,8 +254,6 @@ fn toml_value(value: &Value) -> Option<toml_edit::Value> {
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
-
-    use serde_json::Map;
 
     use super::*;
 
@@ -246,6 +308,35 @@ mod tests {
         assert!(edit.remove_provider(&"lan".parse().unwrap()));
         assert!(!edit.remove_provider(&"lan".parse().unwrap()));
         assert!(edit.save().unwrap().providers.is_empty());
+    }
+
+    #[test]
+    fn what_is_chosen_for_a_plugin_reads_back_and_defaults_leave_no_trace() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.toml");
+        fs::write(&path, "# mine\n").unwrap();
+        let id: PluginId = "org.example.x".parse().unwrap();
+        let mut plugin = PluginSettings {
+            enabled: false,
+            ..PluginSettings::default()
+        };
+        plugin.grant.limits.memory_mib = Some(128);
+        let origin = "https://api.example.com".parse().unwrap();
+        plugin.grant.origins.insert(origin);
+        plugin.settings.insert("units".into(), "metric".into());
+        let mut edit = SettingsEdit::open(&path).unwrap();
+        edit.set_plugin(&id, &plugin).unwrap();
+        assert_eq!(edit.save().unwrap().plugins[&id], plugin);
+        assert_eq!(Settings::load(&path).unwrap().plugins[&id], plugin);
+
+        let mut edit = SettingsEdit::open(&path).unwrap();
+        edit.set_plugin(&id, &PluginSettings::default()).unwrap();
+        assert!(edit.save().unwrap().plugins.is_empty());
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(
+            text.starts_with("# mine\n") && !text.contains("org.example"),
+            "{text}"
+        );
     }
 
     #[test]

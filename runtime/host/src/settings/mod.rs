@@ -16,9 +16,11 @@ use vale_types::{ModelRef, PluginId, ProviderId};
 
 mod edit;
 mod fallback;
+mod plugins;
 
 pub use edit::SettingsEdit;
 pub use fallback::Fallback;
+pub use plugins::PluginSettings;
 
 /// Largest `config.toml` that is read, bytes.
 const MAX_SETTINGS: u64 = 1 << 20;
@@ -44,6 +46,8 @@ pub struct Settings {
     /// Configured providers by id.
     #[serde(deserialize_with = "providers")]
     pub providers: BTreeMap<ProviderId, ProviderSettings>,
+    /// What the person chose for plugins that they installed, and for those that came along.
+    pub plugins: BTreeMap<PluginId, PluginSettings>,
 }
 
 /// `[inference]`

@@ -36,6 +36,8 @@ pub enum HostEvent {
         /// What to see to; none = it is well again.
         what: Option<String>,
     },
+    /// A version of a plugin failed in its first calls.
+    PluginRolledBack(crate::trial::PluginRolledBack),
     /// The host takes no new work and ends.
     ShuttingDown,
 }

@@ -44,6 +44,25 @@ impl Tree {
 
     /// Starts a child in a group. `make` makes each life of it on the stage's thread; what must
     /// outlive a crash is captured by it.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use actix::{Actor, Context};
+    /// use vale_host::{ChildSpec, Escalation};
+    ///
+    /// struct Mine;
+    /// impl Actor for Mine {
+    ///     type Context = Context<Self>;
+    /// }
+    ///
+    /// # fn run(host: vale_host::Host) {
+    /// let tree = host.core().tree();
+    /// let group = tree.group("mine", Escalation::Isolate);
+    /// let child = tree.start(&group, ChildSpec::permanent("one", "mine"), || Mine);
+    /// assert!(tree.report().iter().any(|node| node.path == "mine/one"));
+    /// # let _ = child;
+    /// # }
+    /// ```
     pub fn start<A>(
         &self,
         group: &Arc<Group>,

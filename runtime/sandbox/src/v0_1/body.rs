@@ -59,6 +59,7 @@ impl FutureProducer<State> for PendingResponse {
         };
         let response = http::Response {
             status: response.status,
+            url: response.url,
             headers: response.headers,
             body: StreamReader::new(&mut store, body)?,
             end: FutureReader::new(&mut store, BodyEnd { ended })?,

@@ -7,11 +7,11 @@ use vale_types as t;
 use super::bindings::valechat::host::http;
 use super::bindings::valechat::types::{chat, common, errors, models, stream_types as s};
 
-fn extras_in(extras: Vec<common::Extra>) -> Vec<t::Extra> {
+pub(super) fn extras_in(extras: Vec<common::Extra>) -> Vec<t::Extra> {
     extras.into_iter().map(extra_in).collect()
 }
 
-fn extra_in(extra: common::Extra) -> t::Extra {
+pub(super) fn extra_in(extra: common::Extra) -> t::Extra {
     t::Extra {
         name: extra.name,
         json: extra.json,
@@ -197,6 +197,7 @@ pub(super) fn http_request(request: http::Request) -> Result<HttpRequest, HttpEr
             http::BodyPart::Bytes(bytes) => BodyPart::Bytes(bytes.into()),
             http::BodyPart::Blob(id) => BodyPart::Blob(id),
             http::BodyPart::BlobBase64(id) => BodyPart::BlobBase64(id),
+            http::BodyPart::BlobJsonText(id) => BodyPart::BlobJsonText(id),
             http::BodyPart::Other(extra) => {
                 return Err(HttpError {
                     kind: HttpErrorKind::Protocol,

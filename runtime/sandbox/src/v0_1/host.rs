@@ -89,9 +89,10 @@ impl http::HostWithStore<State> for HasSelf<State> {
             _ => 0,
         });
         let held = store.get().hold(bytes.fold(0, u64::saturating_add))?;
+        let request = http_request(request).and_then(|request| store.get().own_handles(request));
         let gate = store.get().gate.clone();
         let sent = async move {
-            match http_request(request) {
+            match request {
                 Ok(request) => gate.send(request).await,
                 Err(error) => Err(error),
             }

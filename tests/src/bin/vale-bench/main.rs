@@ -9,6 +9,7 @@ mod load;
 mod measure;
 mod ours;
 mod report;
+mod tools;
 mod upstream;
 
 use std::env;
@@ -36,6 +37,8 @@ async fn main() -> Result<()> {
     load::slow_stream(&upstream, &mut report).await?;
     load::many_streams(&upstream, &mut report).await?;
     load::hops(&upstream, &mut report).await?;
+    tools::call(&mut report).await?;
+    tools::many(&mut report).await?;
     litellm::beside(&upstream, &mut report).await?;
     measure::load(&mut report).await?;
     measure::start(&mut report)?;

@@ -1,0 +1,42 @@
+//! Replays the recordings natively, cut at every byte: the mapper must not depend on where the
+//! network cuts. `valechat plugin test .` replays them through the component itself.
+
+use echo_provider::Echo;
+use vale_sdk::testkit::Replay;
+use vale_sdk::{ErrorKind, FinishReason, NetworkKind};
+
+#[test]
+fn hello_is_the_same_wherever_the_network_cuts() -> Result<(), String> {
+    let body = include_bytes!("../recordings/hello.sse");
+    let outcome = Replay::<Echo>::body(body).every_split()?;
+    assert_eq!(outcome.text(), "Hello! 👋");
+    let finish = outcome.terminal.map_err(|error| error.message)?;
+    assert_eq!(finish.reason, FinishReason::Stop);
+    assert_eq!(finish.usage.map(|usage| usage.total()), Some(23));
+    Ok(())
+}
+
+#[test]
+fn a_tool_call_is_the_same_wherever_the_network_cuts() -> Result<(), String> {
+    let body = include_bytes!("../recordings/tool-call.sse");
+    let outcome = Replay::<Echo>::body(body).every_split()?;
+    let [(id, name, arguments)] = outcome
+        .tool_calls()
+        .try_into()
+        .map_err(|_| "not one call")?;
+    assert_eq!((id.as_str(), name.as_str()), ("call_1", "get_weather"));
+    assert_eq!(arguments, r#"{"city":"Paris"}"#);
+    Ok(())
+}
+
+#[test]
+fn an_answer_without_its_end_is_a_failure_and_keeps_its_text() {
+    let body = include_str!("../recordings/hello.sse");
+    let cut = body.split("data: [DONE]").next().unwrap_or_default();
+    let outcome = Replay::<Echo>::body(cut).whole();
+    assert_eq!(outcome.text(), "Hello! 👋");
+    let kind = outcome.terminal.map_err(|error| error.kind);
+    assert!(
+        matches!(kind, Err(ErrorKind::Network(network)) if network.kind == NetworkKind::Truncated)
+    );
+}

@@ -1,0 +1,8 @@
+//! Tools: components whose functions a model, or a person, may call.
+
+mod actor;
+mod blobs;
+mod kv;
+mod set;
+
+pub(crate) use set::{ToolWiring, Tools};
