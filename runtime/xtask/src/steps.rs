@@ -218,8 +218,10 @@ mod tests {
         assert!(line("guests to components").ends_with("FAILED"));
         assert!(line("documents").ends_with("not reached"));
         assert!(report.contains("skipped: step format: not now"));
+        // All but the one that passed and the one that failed.
+        let skipped = Step::ALL.len() - 2;
         assert!(
-            report.ends_with("0 passed, 1 failed, 14 skipped"),
+            report.ends_with(&format!("0 passed, 1 failed, {skipped} skipped")),
             "{report}"
         );
     }
