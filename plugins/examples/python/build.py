@@ -14,7 +14,7 @@ WORLD = "valechat:provider/provider-plugin@0.1.0"
 def contract():
     """The folder of the plugin contract: one for each WIT package."""
     told = os.environ.get("VALECHAT_WIT")
-    places = [Path(told)] if told else [HERE / "wit", HERE.parents[2] / "wit"]
+    places = [Path(told)] if told else [HERE / "wit", HERE / "../../../wit"]
     for place in places:
         if (place / "provider").is_dir():
             return place
