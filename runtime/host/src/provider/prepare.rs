@@ -215,7 +215,7 @@ impl Wiring {
     }
 
     /// Whether nothing need be asked to know that a preparation is still right.
-    fn is_right_still(&self, kept: &Prepared) -> bool {
+    pub(crate) fn is_right_still(&self, kept: &Prepared) -> bool {
         let now = Epoch {
             infer_life: None,
             key_changes: self.key_changes.load(Ordering::SeqCst),

@@ -40,6 +40,7 @@ pub(crate) struct ToolWiring {
 #[derive(Clone)]
 struct Tool {
     setup: String,
+    wiring: Arc<Wiring>,
     shared: Arc<Shared>,
     child: Child<ToolActor>,
     _end: Arc<EndWithLast>,
@@ -65,6 +66,8 @@ struct Shared {
     calls: AtomicU64,
     failures: AtomicU64,
     last_error: Mutex<Option<String>>,
+    /// What the actor prepared last.
+    prepared: Mutex<Option<Prepared>>,
 }
 
 impl VitalsSource for Shared {
@@ -128,9 +131,10 @@ impl Tools {
         } = wired;
         let wiring = Arc::new(wiring);
         let spec = ChildSpec::permanent(id.as_str(), "tool");
-        let child = self.tree.start(&self.group, spec, move || {
-            ToolActor::new(Arc::clone(&wiring))
-        });
+        let own = Arc::clone(&wiring);
+        let child = self
+            .tree
+            .start(&self.group, spec, move || ToolActor::new(Arc::clone(&own)));
         let shared = Arc::new(Shared {
             plugin: id.clone(),
             // One map for one file, whatever actor comes and goes.
@@ -142,10 +146,12 @@ impl Tools {
             calls: AtomicU64::new(0),
             failures: AtomicU64::new(0),
             last_error: Mutex::default(),
+            prepared: Mutex::default(),
         });
         child.tell_vitals(shared.clone());
         Tool {
             setup,
+            wiring,
             shared,
             _end: Arc::new(EndWithLast(child.clone())),
             child,
@@ -180,7 +186,7 @@ impl Tools {
     pub(crate) async fn infos(&self, id: &PluginId) -> Result<Vec<ToolInfo>, Failure> {
         let tool = self.find(id)?;
         let done = async {
-            let prepared = tool.child.call(Prepare).await??;
+            let prepared = tool.prepared().await?;
             let context = tool.context(&prepared, Arc::new(vale_sandbox::NoBlobs));
             let ended = prepared.plugin().list_tools(context).await;
             prepared.watched(ended).await
@@ -200,7 +206,7 @@ impl Tools {
         let tool = self.find(id)?;
         let done = async {
             let _place = tool.place().await?;
-            let prepared = tool.child.call(Prepare).await??;
+            let prepared = tool.prepared().await?;
             prepared.require_credentials()?;
             let blobs = Arc::new(CallBlobs::new(tool.shared.blobs.clone()));
             let context = tool.context(&prepared, blobs.clone());
@@ -220,6 +226,29 @@ impl Tool {
         let place = self.shared.places.acquire().await;
         self.shared.queued.fetch_sub(1, Ordering::Relaxed);
         place.map_err(|_| Failure::host("the tool is being replaced"))
+    }
+
+    /// What a call needs: what the last one had while the actor runs and it is right still, else from the
+    /// actor. Asking it each time would cost two changes of threads, a quarter of a short call.
+    async fn prepared(&self) -> Result<Prepared, Failure> {
+        let kept = {
+            let kept = self.shared.prepared.lock();
+            kept.unwrap_or_else(PoisonError::into_inner).clone()
+        };
+        if let Some(kept) = kept
+            && self.child.is_up()
+            && self.wiring.is_right_still(&kept)
+        {
+            return Ok(kept);
+        }
+        let prepared = self.child.call(Prepare).await??;
+        let mut kept = self
+            .shared
+            .prepared
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *kept = Some(prepared.clone());
+        Ok(prepared)
     }
 
     fn context(&self, prepared: &Prepared, blobs: Arc<dyn BlobStore>) -> vale_sandbox::CallContext {
