@@ -5,6 +5,7 @@
 //! where keys lie.
 
 mod args;
+mod args_plugins;
 mod ask;
 mod chat;
 mod compare;

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 use vale_api::{Api, ApiError, ApiErrorKind, ToolOutcome, ToolPart, ToolRow};
 
-use crate::args::ToolCommand;
+use crate::args_plugins::ToolCommand;
 use crate::exit::Stop;
 use crate::out::{Out, Style};
 use crate::table::Table;

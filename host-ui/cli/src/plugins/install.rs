@@ -8,7 +8,7 @@ use vale_api::{
     pack_plugin,
 };
 
-use crate::args::InstallArgs;
+use crate::args_plugins::InstallArgs;
 use crate::ask;
 use crate::exit::{CANCELLED, Stop};
 use crate::manage::once_each;

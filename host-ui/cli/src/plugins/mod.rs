@@ -8,7 +8,7 @@ mod settings;
 mod show;
 mod test;
 
-use crate::args::PluginCommand;
+use crate::args_plugins::PluginCommand;
 use crate::exit::Stop;
 use crate::open;
 use crate::out::Out;

@@ -2,7 +2,7 @@
 
 use vale_api::{Language, NewPlugin, PluginKind, new_plugin};
 
-use crate::args::{Lang, NewArgs, NewKind};
+use crate::args_plugins::{Lang, NewArgs, NewKind};
 use crate::exit::Stop;
 use crate::out::Out;
 

@@ -2,7 +2,7 @@
 
 use vale_api::{SuiteCheck, SuiteReport, SuiteSection, SuiteVerdict, test_plugin};
 
-use crate::args::{TestArgs, TestPart};
+use crate::args_plugins::{TestArgs, TestPart};
 use crate::exit::Stop;
 use crate::out::{Out, Style};
 
