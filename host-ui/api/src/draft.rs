@@ -163,13 +163,7 @@ impl Api {
         let agreed = grant.clone();
         let before = effective(&resolved, &grant, &Ceiling::default());
         let asks = asks(&before, request.is_local_server)?;
-        for ask in &asks {
-            if ask.local_server {
-                grant.local_server = Some(ask.origin.clone());
-            } else {
-                grant.origins.insert(ask.origin.clone());
-            }
-        }
+        agree(&mut grant, &asks);
         let after = effective(&resolved, &grant, &Ceiling::default());
         if let Some(dropped) = after.dropped.first() {
             return Err(refused(&dropped.to_string()));
@@ -304,6 +298,17 @@ pub(crate) fn asks(before: &Effective, is_local_server: bool) -> Result<Vec<Ask>
         });
     }
     Ok(asks)
+}
+
+/// The grant of a person who agrees to these.
+pub(crate) fn agree(grant: &mut Grant, asks: &[Ask]) {
+    for ask in asks {
+        if ask.local_server {
+            grant.local_server = Some(ask.origin.clone());
+        } else {
+            grant.origins.insert(ask.origin.clone());
+        }
+    }
 }
 
 fn refused(text: &str) -> ApiError {

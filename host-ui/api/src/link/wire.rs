@@ -10,10 +10,10 @@ use bytes::Bytes;
 use futures::{SinkExt as _, StreamExt as _};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::codec::{Framed, LengthDelimitedCodec};
 use vale_host::Command;
+use vale_plugins::sha256_hex;
 use vale_types::{Failure, ModelRef, PluginId, ProviderId, Request, ToolCall};
 
 /// Changes when an older process could misunderstand a newer one.
@@ -48,9 +48,8 @@ fn environment_keys() -> BTreeMap<String, String> {
     let keys = variables.filter_map(|(name, value)| {
         let name = name.into_string().ok()?;
         name.starts_with("VALECHAT_KEY_").then(|| {
-            let digest = Sha256::digest(value.as_encoded_bytes());
-            let text = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-            (name, text)
+            let digest = sha256_hex(value.as_encoded_bytes());
+            (name, digest)
         })
     });
     keys.collect()

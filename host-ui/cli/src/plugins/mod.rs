@@ -14,33 +14,28 @@ use crate::open;
 use crate::out::Out;
 
 pub(crate) async fn run(command: PluginCommand, out: Out) -> Result<(), Stop> {
+    let host = || open(&out, None);
     match command {
+        // These need no host.
         PluginCommand::Show { name: Some(name) } if show::is_file(&name) => {
             show::file(&name, &out).await
         }
         PluginCommand::Pack { folder, output } => install::pack(&folder, output, &out).await,
         PluginCommand::Test(args) => test::test(&args, &out).await,
         PluginCommand::New(args) => new::new(args, &out).await,
-        command => with_host(command, out).await,
-    }
-}
-
-async fn with_host(command: PluginCommand, out: Out) -> Result<(), Stop> {
-    let api = open(&out, None).await?;
-    match command {
-        PluginCommand::List => list::list(&api, &out),
-        PluginCommand::Show { name } => match name {
-            Some(name) => show::installed(&api, &name, &out).await,
-            None => show::all(&api, &out).await,
-        },
-        PluginCommand::Install(args) => install::install(&api, args, false, &out).await,
-        PluginCommand::Update(args) => install::install(&api, args, true, &out).await,
-        PluginCommand::Enable { name } => life::enable(&api, &name, true, &out).await,
-        PluginCommand::Disable { name } => life::enable(&api, &name, false, &out).await,
-        PluginCommand::Remove { name, yes } => life::remove(&api, &name, yes, &out).await,
-        PluginCommand::Logs { name, lines } => life::logs(&api, &name, lines, &out).await,
+        PluginCommand::List => list::list(&host().await?, &out),
+        PluginCommand::Show { name: Some(name) } => {
+            show::installed(&host().await?, &name, &out).await
+        }
+        PluginCommand::Show { name: None } => show::all(&host().await?, &out).await,
+        PluginCommand::Install(args) => install::install(&host().await?, args, false, &out).await,
+        PluginCommand::Update(args) => install::install(&host().await?, args, true, &out).await,
+        PluginCommand::Enable { name } => life::enable(&host().await?, &name, true, &out).await,
+        PluginCommand::Disable { name } => life::enable(&host().await?, &name, false, &out).await,
+        PluginCommand::Remove { name, yes } => life::remove(&host().await?, &name, yes, &out).await,
+        PluginCommand::Logs { name, lines } => life::logs(&host().await?, &name, lines, &out).await,
         PluginCommand::Limits { name, set, reset } => {
-            life::limits(&api, &name, set, reset, &out).await
+            life::limits(&host().await?, &name, set, reset, &out).await
         }
         PluginCommand::Settings {
             name,
@@ -55,11 +50,7 @@ async fn with_host(command: PluginCommand, out: Out) -> Result<(), Stop> {
                 local_server,
                 yes,
             };
-            settings::settings(&api, &name, change, &out).await
+            settings::settings(&host().await?, &name, change, &out).await
         }
-        // Needs no host.
-        PluginCommand::Pack { folder, output } => install::pack(&folder, output, &out).await,
-        PluginCommand::Test(args) => test::test(&args, &out).await,
-        PluginCommand::New(args) => new::new(args, &out).await,
     }
 }

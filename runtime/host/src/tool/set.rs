@@ -10,7 +10,7 @@ use vale_types::{
     Failure, Fault, FaultClass, Media, PluginId, ResultPart, ToolCall, ToolInfo, ToolResult,
 };
 
-use super::actor::{Prepare, ToolActor};
+use super::actor::{Kept, Prepare, ToolActor};
 use super::blobs::CallBlobs;
 use super::kv::FileKv;
 use crate::network::Blobs;
@@ -41,6 +41,7 @@ pub(crate) struct ToolWiring {
 struct Tool {
     setup: String,
     wiring: Arc<Wiring>,
+    kept: Kept,
     shared: Arc<Shared>,
     child: Child<ToolActor>,
     _end: Arc<EndWithLast>,
@@ -66,8 +67,6 @@ struct Shared {
     calls: AtomicU64,
     failures: AtomicU64,
     last_error: Mutex<Option<String>>,
-    /// What the actor prepared last.
-    prepared: Mutex<Option<Prepared>>,
 }
 
 impl VitalsSource for Shared {
@@ -131,10 +130,11 @@ impl Tools {
         } = wired;
         let wiring = Arc::new(wiring);
         let spec = ChildSpec::permanent(id.as_str(), "tool");
-        let own = Arc::clone(&wiring);
-        let child = self
-            .tree
-            .start(&self.group, spec, move || ToolActor::new(Arc::clone(&own)));
+        let kept = Kept::default();
+        let (own, made) = (Arc::clone(&wiring), Arc::clone(&kept));
+        let child = self.tree.start(&self.group, spec, move || {
+            ToolActor::new(Arc::clone(&own), Arc::clone(&made))
+        });
         let shared = Arc::new(Shared {
             plugin: id.clone(),
             // One map for one file, whatever actor comes and goes.
@@ -146,12 +146,12 @@ impl Tools {
             calls: AtomicU64::new(0),
             failures: AtomicU64::new(0),
             last_error: Mutex::default(),
-            prepared: Mutex::default(),
         });
         child.tell_vitals(shared.clone());
         Tool {
             setup,
             wiring,
+            kept,
             shared,
             _end: Arc::new(EndWithLast(child.clone())),
             child,
@@ -231,24 +231,12 @@ impl Tool {
     /// What a call needs: what the last one had while the actor runs and it is right still, else from the
     /// actor. Asking it each time would cost two changes of threads, a quarter of a short call.
     async fn prepared(&self) -> Result<Prepared, Failure> {
-        let kept = {
-            let kept = self.shared.prepared.lock();
-            kept.unwrap_or_else(PoisonError::into_inner).clone()
-        };
-        if let Some(kept) = kept
-            && self.child.is_up()
-            && self.wiring.is_right_still(&kept)
-        {
-            return Ok(kept);
+        // Locked: it is being made, and the actor waits for that.
+        let kept = self.kept.try_lock().ok().and_then(|kept| kept.clone());
+        match kept {
+            Some(kept) if self.child.is_up() && self.wiring.is_right_still(&kept) => Ok(kept),
+            _ => self.child.call(Prepare).await?,
         }
-        let prepared = self.child.call(Prepare).await??;
-        let mut kept = self
-            .shared
-            .prepared
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        *kept = Some(prepared.clone());
-        Ok(prepared)
     }
 
     fn context(&self, prepared: &Prepared, blobs: Arc<dyn BlobStore>) -> vale_sandbox::CallContext {
