@@ -9,6 +9,7 @@
 
 mod behaviours;
 mod examples;
+mod frozen;
 mod heard;
 mod peers;
 mod recordings;

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 mod behaviour;
+mod frozen;
 mod limits;
 mod loading;
 mod misdeeds;
