@@ -16,7 +16,11 @@ pub struct Damage {
 
 impl fmt::Display for Damage {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{} at byte {}: {}", self.segment, self.offset, self.what)
+        write!(
+            out,
+            "{} at byte {}: {}",
+            self.segment, self.offset, self.what
+        )
     }
 }
 
@@ -105,7 +109,10 @@ impl StoreError {
     /// Whether space would help.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        matches!(self, Self::AlmostFull { .. } | Self::Io { is_full: true, .. })
+        matches!(
+            self,
+            Self::AlmostFull { .. } | Self::Io { is_full: true, .. }
+        )
     }
 }
 

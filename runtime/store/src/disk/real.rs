@@ -140,7 +140,9 @@ impl Disk for RealDisk {
         let (from, to) = (self.path(from), self.path(to));
         match fs::hard_link(&from, &to) {
             Ok(()) => Ok(()),
-            Err(error) if matches!(error.kind(), ErrorKind::AlreadyExists | ErrorKind::NotFound) => {
+            Err(error)
+                if matches!(error.kind(), ErrorKind::AlreadyExists | ErrorKind::NotFound) =>
+            {
                 Err(error)
             }
             // FAT, some network shares: no second names.

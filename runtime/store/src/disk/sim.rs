@@ -163,6 +163,11 @@ impl SimDisk {
         state.cut_at = Some(state.events + changes);
     }
 
+    /// There was no power cut: the process ended, and the system still has what it wrote.
+    pub fn power_on(&self) {
+        self.state().cut_at = None;
+    }
+
     /// Whether power has gone.
     #[must_use]
     pub fn is_cut(&self) -> bool {
@@ -454,7 +459,9 @@ impl DiskFile for SimFile {
         let mut state = self.disk.state();
         state.powered()?;
         let bytes = &state.inode(self.inode).now;
-        let from = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
+        let from = usize::try_from(offset)
+            .unwrap_or(usize::MAX)
+            .min(bytes.len());
         let rest = bytes.get(from..).unwrap_or_default();
         let count = rest.len().min(buffer.len());
         if let (Some(to), Some(from)) = (buffer.get_mut(..count), rest.get(..count)) {

@@ -2,9 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use super::frame::{
-    FORMAT, Frame, MAX_PAYLOAD, MORE, MUST_UNDERSTAND, SEGMENT_HEADER, Seal, SegmentHeader,
-};
+use super::frame::{FORMAT, Frame, MAX_PAYLOAD, MORE, SEGMENT_HEADER, Seal, SegmentHeader};
 use super::segment::{Extent, FOLDER, Index, Segment, file_name};
 use super::{Journal, Lsn, sidecar};
 use crate::error::StoreError;
@@ -42,7 +40,7 @@ impl Journal {
     ///
     /// # Errors
     /// When a record is too large.
-    pub fn frames<'a>(
+    fn frames<'a>(
         &self,
         commands: &'a [Command],
         time_ms: u64,
@@ -55,21 +53,11 @@ impl Journal {
                     let mib = (record.payload.len() as u64).div_ceil(1 << 20);
                     return Err(StoreError::TooLarge(mib));
                 }
-                let more = if at + 1 < count { MORE } else { 0 };
-                let must = if record.must_understand {
-                    MUST_UNDERSTAND
-                } else {
-                    0
-                };
-                frames.push(Frame {
-                    lsn: self.next + frames.len() as u64,
-                    kind: record.kind,
-                    version: record.version,
-                    flags: more | must,
-                    time_ms,
-                    back: u32::try_from(frames.len()).unwrap_or(u32::MAX),
-                    payload: &record.payload,
-                });
+                let lsn = self.next + frames.len() as u64;
+                let mut frame = Frame::of(record, lsn, time_ms);
+                frame.flags |= if at + 1 < count { MORE } else { 0 };
+                frame.back = u32::try_from(frames.len()).unwrap_or(u32::MAX);
+                frames.push(frame);
             }
         }
         Ok(frames)
@@ -169,7 +157,10 @@ impl Journal {
         };
         let making = || StoreError::io(format!("making {name}"));
         let file = disk.create(&name).map_err(making())?;
-        if let Err(error) = file.write_at(0, &header.encode()).and_then(|()| file.sync()) {
+        if let Err(error) = file
+            .write_at(0, &header.encode())
+            .and_then(|()| file.sync())
+        {
             drop(file);
             // Its place must not be taken by half a header.
             drop(disk.remove(&name));

@@ -72,7 +72,8 @@ const BUFFER: usize = 1 << 20;
 
 impl Output {
     fn push(&mut self, frame: &Frame<'_>) -> Result<(), StoreError> {
-        self.index.push(frame.lsn, self.end + self.buffer.len() as u64);
+        self.index
+            .push(frame.lsn, self.end + self.buffer.len() as u64);
         frame.encode(&mut self.buffer);
         if self.buffer.len() >= BUFFER {
             self.flush()?;
@@ -82,7 +83,9 @@ impl Output {
 
     fn flush(&mut self) -> Result<(), StoreError> {
         let writing = StoreError::io(format!("writing {}", file_name(self.number)));
-        self.file.write_at(self.end, &self.buffer).map_err(writing)?;
+        self.file
+            .write_at(self.end, &self.buffer)
+            .map_err(writing)?;
         self.crc = crc32c::crc32c_append(self.crc, &self.buffer);
         self.end += self.buffer.len() as u64;
         self.buffer.clear();
@@ -269,14 +272,19 @@ impl JournalReader {
 fn dead_bytes(segment: &Segment, sweep: &dyn Sweep) -> Result<(u64, u64), StoreError> {
     let (mut dead, mut all) = (0, 0);
     let end = segment.extent().end;
-    let stop = scan(&*segment.file, SEGMENT_HEADER as u64, end, &mut |frame, _| {
-        let bytes = (HEADER + frame.payload.len()) as u64;
-        all += bytes;
-        if !sweep.keeps(frame) {
-            dead += bytes;
-        }
-        true
-    })
+    let stop = scan(
+        &*segment.file,
+        SEGMENT_HEADER as u64,
+        end,
+        &mut |frame, _| {
+            let bytes = (HEADER + frame.payload.len()) as u64;
+            all += bytes;
+            if !sweep.keeps(frame) {
+                dead += bytes;
+            }
+            true
+        },
+    )
     .map_err(StoreError::io(format!("reading {}", segment.name())))?;
     match stop {
         Stop::Broken { offset, what } => Err(StoreError::Damaged(segment.damage(offset, what))),

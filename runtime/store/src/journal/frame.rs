@@ -62,6 +62,25 @@ pub struct Frame<'a> {
     pub payload: &'a [u8],
 }
 
+impl<'a> Frame<'a> {
+    /// The frame that a record will be.
+    pub(crate) fn of(record: &'a super::Record, lsn: Lsn, time_ms: u64) -> Self {
+        Self {
+            lsn,
+            kind: record.kind,
+            version: record.version,
+            flags: if record.must_understand {
+                MUST_UNDERSTAND
+            } else {
+                0
+            },
+            time_ms,
+            back: 0,
+            payload: &record.payload,
+        }
+    }
+}
+
 impl Frame<'_> {
     /// A copy that owns its payload.
     #[must_use]
@@ -297,7 +316,10 @@ struct Get<'a>(&'a [u8]);
 impl Get<'_> {
     /// Zeroes where there are no such bytes; callers have checked the length.
     fn array<const N: usize>(&self, at: usize) -> [u8; N] {
-        let found = self.0.get(at..at + N).and_then(|bytes| bytes.try_into().ok());
+        let found = self
+            .0
+            .get(at..at + N)
+            .and_then(|bytes| bytes.try_into().ok());
         found.unwrap_or([0; N])
     }
 }
@@ -331,7 +353,10 @@ mod tests {
             assert!(decode(&flipped).is_err(), "bit {bit}");
         }
         for cut in 0..bytes.len() {
-            assert_eq!(decode(bytes.get(..cut).unwrap_or_default()), Err(Broken::Short));
+            assert_eq!(
+                decode(bytes.get(..cut).unwrap_or_default()),
+                Err(Broken::Short)
+            );
         }
     }
 

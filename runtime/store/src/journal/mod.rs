@@ -65,7 +65,10 @@ impl Table {
     }
 
     pub(crate) fn set(&self, segments: Vec<Arc<Segment>>) {
-        *self.segments.write().unwrap_or_else(PoisonError::into_inner) = segments;
+        *self
+            .segments
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = segments;
     }
 }
 

@@ -68,7 +68,9 @@ impl Journal {
         for (at, number) in found.numbers.into_iter().enumerate() {
             let is_last = at + 1 == count;
             let name = file_name(number);
-            let file = disk.open(&name).map_err(StoreError::io(format!("opening {name}")))?;
+            let file = disk
+                .open(&name)
+                .map_err(StoreError::io(format!("opening {name}")))?;
             let Some(header) = header(&*file, &name, number, store, &mut recovery)? else {
                 continue;
             };
@@ -91,7 +93,14 @@ impl Journal {
                         end,
                         is_sealed: true,
                     };
-                    Segment::new(number, header.first, header.sparse_to > 0, file, extent, None)
+                    Segment::new(
+                        number,
+                        header.first,
+                        header.sparse_to > 0,
+                        file,
+                        extent,
+                        None,
+                    )
                 }
                 None => {
                     let tail = tail(&*file, &header, &name)?;
@@ -142,7 +151,13 @@ impl Journal {
         } else {
             remove(&*journal.table.disk, &found.leftovers)?;
             recovery.removed = found.leftovers;
-            if journal.table.all().last().is_none_or(|last| last.extent().is_sealed) {
+            journal.settle()?;
+            if journal
+                .table
+                .all()
+                .last()
+                .is_none_or(|last| last.extent().is_sealed)
+            {
                 journal.begin_segment()?;
             }
         }
@@ -188,7 +203,10 @@ fn find(
             recovery.damage.push(Damage {
                 segment: file_name(listed.number),
                 offset: 0,
-                what: format!("it is gone, with records {} to {}", listed.first, listed.last),
+                what: format!(
+                    "it is gone, with records {} to {}",
+                    listed.first, listed.last
+                ),
             });
         }
     }
@@ -213,12 +231,7 @@ fn find(
 
 /// Whether a segment that no manifest names never counted: compaction wrote it and did not get to its
 /// manifest, or it is the newest and has no header yet.
-fn is_leftover(
-    disk: &dyn Disk,
-    number: u64,
-    len: u64,
-    highest: u64,
-) -> Result<bool, StoreError> {
+fn is_leftover(disk: &dyn Disk, number: u64, len: u64, highest: u64) -> Result<bool, StoreError> {
     let name = file_name(number);
     let reading = || StoreError::io(format!("reading {name}"));
     let bytes = if len > (SEGMENT_HEADER as u64) {
@@ -336,6 +349,18 @@ fn is_damage(
         from = at + 1;
     }
     Ok(false)
+}
+
+impl Journal {
+    /// What a killed process wrote is in the file and may not be on the disk: it is made durable before
+    /// anybody is shown it.
+    fn settle(&self) -> Result<(), StoreError> {
+        let syncing = || StoreError::io("syncing the journal");
+        if let Some(last) = self.table.all().last() {
+            last.file.sync().map_err(syncing())?;
+        }
+        self.table.disk.sync_folder(FOLDER).map_err(syncing())
+    }
 }
 
 fn remove(disk: &dyn Disk, leftovers: &[String]) -> Result<(), StoreError> {

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use super::Table;
 use super::frame::{HEADER, Lsn, OwnedFrame, SEGMENT_HEADER, decode};
 use super::segment::{Segment, Stop, next_whole, scan};
-use super::Table;
 use crate::error::{Damage, StoreError};
 
 /// Bytes that are read at a guess: most frames are shorter.
@@ -48,7 +48,9 @@ impl JournalReader {
             let answer = self.read_in(&before, lsn);
             let is_same = {
                 let now = self.table.all();
-                now.iter().map(|segment| segment.number).eq(before.iter().map(|s| s.number))
+                now.iter()
+                    .map(|segment| segment.number)
+                    .eq(before.iter().map(|s| s.number))
             };
             if answer.is_ok() || is_same {
                 return answer;
@@ -150,10 +152,7 @@ impl JournalReader {
     ///
     /// # Errors
     /// The disk's.
-    pub fn verify(
-        &self,
-        progress: &mut dyn FnMut(u64, u64),
-    ) -> Result<Vec<Damage>, StoreError> {
+    pub fn verify(&self, progress: &mut dyn FnMut(u64, u64)) -> Result<Vec<Damage>, StoreError> {
         let segments = self.table.all();
         let total: u64 = segments.iter().map(|segment| segment.extent().end).sum();
         let (mut done, mut found) = (0, Vec::new());

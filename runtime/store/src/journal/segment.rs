@@ -174,7 +174,6 @@ impl Segment {
         }
     }
 
-
     pub(crate) fn noted(&self) -> usize {
         let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
         index.as_ref().map_or(0, Index::len)
@@ -203,10 +202,15 @@ impl Segment {
     fn make_index(&self) -> Result<Index, StoreError> {
         let mut index = Index::new(self.first);
         let end = self.extent().end;
-        let stop = scan(&*self.file, SEGMENT_HEADER as u64, end, &mut |frame, offset| {
-            index.push(frame.lsn, offset);
-            true
-        })
+        let stop = scan(
+            &*self.file,
+            SEGMENT_HEADER as u64,
+            end,
+            &mut |frame, offset| {
+                index.push(frame.lsn, offset);
+                true
+            },
+        )
         .map_err(StoreError::io(format!("reading {}", self.name())))?;
         match stop {
             Stop::End | Stop::Asked => Ok(index),

@@ -18,7 +18,9 @@ fn store() -> SimDisk {
     let disk = SimDisk::new();
     let (mut journal, _) = open(&disk).unwrap();
     for n in 0..RECORDS {
-        journal.append(&[set(n, &payload(n)[1..]).into()], 1).unwrap();
+        journal
+            .append(&[set(n, &payload(n)[1..]).into()], 1)
+            .unwrap();
     }
     disk
 }
@@ -38,7 +40,10 @@ fn classify(disk: &SimDisk, seed: u64) -> Class {
     let (journal, recovery) = match open(disk) {
         Ok(opened) => opened,
         Err(error) => {
-            assert!(matches!(error, StoreError::Damaged(_) | StoreError::ReadOnly(_)), "{error}");
+            assert!(
+                matches!(error, StoreError::Damaged(_) | StoreError::ReadOnly(_)),
+                "{error}"
+            );
             return Class::Told;
         }
     };
@@ -62,8 +67,18 @@ fn classify(disk: &SimDisk, seed: u64) -> Class {
     is_told |= !named.is_empty() || !verified.is_empty();
     for (lsn, found) in &whole {
         let n = u8::try_from(lsn - 1).unwrap();
-        assert_eq!(*found, payload(n), "seed {seed}: record {lsn} is silently another");
-        assert_eq!(reader.read(*lsn).map(|frame| frame.payload).unwrap_or(found.clone()), *found);
+        assert_eq!(
+            *found,
+            payload(n),
+            "seed {seed}: record {lsn} is silently another"
+        );
+        assert_eq!(
+            reader
+                .read(*lsn)
+                .map(|frame| frame.payload)
+                .unwrap_or(found.clone()),
+            *found
+        );
     }
     if is_told {
         return Class::Told;
@@ -124,7 +139,13 @@ fn a_broken_record_is_named_and_all_others_are_read() {
     let found = journal.reader().verify(&mut |_, _| {}).unwrap();
     assert_eq!(found.len(), 1, "{found:?}");
     assert_eq!(found[0].segment, path);
-    assert!(found[0].to_string().contains("journal/00000002.vcj at byte"), "{}", found[0]);
+    assert!(
+        found[0]
+            .to_string()
+            .contains("journal/00000002.vcj at byte"),
+        "{}",
+        found[0]
+    );
     let mut frames = 0;
     journal
         .reader()
@@ -143,5 +164,8 @@ fn a_segment_that_is_gone_is_missed() {
     let (mut journal, recovery) = open(&disk).unwrap();
     assert_eq!(recovery.damage.len(), 1, "{recovery:?}");
     let refused = journal.append(&[set(1, b"x").into()], 1);
-    assert!(matches!(refused, Err(StoreError::ReadOnly(_))), "{refused:?}");
+    assert!(
+        matches!(refused, Err(StoreError::ReadOnly(_))),
+        "{refused:?}"
+    );
 }

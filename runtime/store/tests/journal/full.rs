@@ -53,7 +53,10 @@ fn after_a_failed_sync_nothing_is_written_until_it_is_opened_again() {
     disk.fail_syncs(1);
     assert!(journal.append(&[command(2)], 1).is_err());
     let refused = journal.append(&[command(3)], 1);
-    assert!(matches!(refused, Err(StoreError::Poisoned(_))), "{refused:?}");
+    assert!(
+        matches!(refused, Err(StoreError::Poisoned(_))),
+        "{refused:?}"
+    );
     assert_eq!(journal.reader().read(1).unwrap().payload[0], 1);
     drop(journal);
     let (mut journal, _) = open(&disk).unwrap();

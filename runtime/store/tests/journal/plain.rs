@@ -18,7 +18,10 @@ fn what_was_written_comes_back_in_order_and_by_number() {
         let command = Command {
             records: vec![set(n, &[n; 60]), delete(n.wrapping_add(100))],
         };
-        assert_eq!(journal.append(&[command.clone()], 5).unwrap(), u64::from(n) * 2 + 2);
+        assert_eq!(
+            journal.append(&[command.clone()], 5).unwrap(),
+            u64::from(n) * 2 + 2
+        );
         commands.push(command);
     }
     let reader = journal.reader();
@@ -67,10 +70,16 @@ fn compaction_keeps_bytes_numbers_and_state_and_frees_the_rest() {
     let reader = journal.reader();
     let (before, state) = (reader.bytes(), State::of(&reader));
     for round in 0..3 {
-        let compacted = reader.compact(&mut LastOfEach::default(), 2 << 10, 0.2).unwrap();
+        let compacted = reader
+            .compact(&mut LastOfEach::default(), 2 << 10, 0.2)
+            .unwrap();
         assert_eq!(compacted.is_empty(), round > 0, "nothing is left to do");
         journal.publish(compacted).unwrap();
-        assert!(reader.bytes() < before / 20, "{} of {before}", reader.bytes());
+        assert!(
+            reader.bytes() < before / 20,
+            "{} of {before}",
+            reader.bytes()
+        );
         assert_eq!(State::of(&reader), state);
         for (lsn, value) in state.0.values() {
             assert_eq!(reader.read(*lsn).unwrap().payload[1..], value[..]);
@@ -91,7 +100,9 @@ fn compaction_keeps_bytes_numbers_and_state_and_frees_the_rest() {
         }
         let reader = journal.reader();
         assert_eq!(State::of(&reader), State::of_commands(&commands));
-        let compacted = reader.compact(&mut LastOfEach::default(), 2 << 10, 0.0).unwrap();
+        let compacted = reader
+            .compact(&mut LastOfEach::default(), 2 << 10, 0.0)
+            .unwrap();
         journal.publish(compacted).unwrap();
         assert_eq!(State::of(&journal.reader()), State::of_commands(&commands));
     }
@@ -104,7 +115,11 @@ fn what_is_dropped_on_demand_is_gone_from_every_file() {
     let disk = RealDisk::open(folder.path()).unwrap();
     let (mut journal, _) = Journal::open(std::sync::Arc::new(disk.clone()), OPTIONS).unwrap();
     for n in 0..500_u32 {
-        let text: &[u8] = if n % 50 == 3 { b"my secret diary" } else { b"nothing special" };
+        let text: &[u8] = if n % 50 == 3 {
+            b"my secret diary"
+        } else {
+            b"nothing special"
+        };
         let key = if n % 50 == 3 { 1 } else { 2 };
         journal.append(&[set(key, text).into()], 1).unwrap();
     }
@@ -155,21 +170,26 @@ fn a_lost_or_broken_sidecar_costs_nothing() {
 #[test]
 fn frames_up_to_the_cap_are_kept_and_larger_ones_refused() {
     let disk = SimDisk::new();
-    let (mut journal, _) = Journal::open(
-        std::sync::Arc::new(disk.clone()),
-        JournalOptions::default(),
-    )
-    .unwrap();
+    let (mut journal, _) =
+        Journal::open(std::sync::Arc::new(disk.clone()), JournalOptions::default()).unwrap();
     let large = vec![7; vale_store::MAX_PAYLOAD - 1];
-    journal.append(&[set(1, &large).into(), set(2, b"x").into()], 1).unwrap();
+    journal
+        .append(&[set(1, &large).into(), set(2, b"x").into()], 1)
+        .unwrap();
     let mut too_large = large.clone();
     too_large.extend([0; 2]);
     let refused = journal.append(&[set(1, &too_large).into()], 1);
-    assert!(matches!(refused, Err(StoreError::TooLarge(17))), "{refused:?}");
+    assert!(
+        matches!(refused, Err(StoreError::TooLarge(17))),
+        "{refused:?}"
+    );
     journal.append(&[set(3, b"y").into()], 1).unwrap();
     drop(journal);
     let (journal, recovery) = open(&disk).unwrap();
     assert_eq!(recovery.torn_bytes, 0);
-    assert_eq!(journal.reader().read(1).unwrap().payload.len(), vale_store::MAX_PAYLOAD);
+    assert_eq!(
+        journal.reader().read(1).unwrap().payload.len(),
+        vale_store::MAX_PAYLOAD
+    );
     assert_eq!(journal.reader().read(3).unwrap().payload, b"\x03y");
 }

@@ -21,7 +21,11 @@ struct Machine {
 
 impl Machine {
     fn some_command(&mut self) -> Command {
-        let count = if self.random.u8(..4) == 0 { self.random.usize(2..5) } else { 1 };
+        let count = if self.random.u8(..4) == 0 {
+            self.random.usize(2..5)
+        } else {
+            1
+        };
         let records = (0..count).map(|_| {
             let key = self.random.u8(..12);
             if self.random.u8(..5) == 0 {
@@ -29,7 +33,12 @@ impl Machine {
             } else {
                 let length = if self.random.u8(..8) == 0 { 6_000 } else { 120 };
                 let length = self.random.usize(..length);
-                set(key, &std::iter::repeat_with(|| self.random.u8(..)).take(length).collect::<Vec<_>>())
+                set(
+                    key,
+                    &std::iter::repeat_with(|| self.random.u8(..))
+                        .take(length)
+                        .collect::<Vec<_>>(),
+                )
             }
         });
         Command {
@@ -51,19 +60,19 @@ impl Machine {
                 }
                 1 => {
                     let least = if self.random.bool() { 0.0 } else { 0.5 };
-                    let compacted = journal.reader().compact(
-                        &mut LastOfEach::default(),
-                        2 << 10,
-                        least,
-                    );
+                    let compacted =
+                        journal
+                            .reader()
+                            .compact(&mut LastOfEach::default(), 2 << 10, least);
                     let published = compacted.and_then(|compacted| journal.publish(compacted));
                     if let Err(error) = published {
                         return self.cut(error, under_way);
                     }
                 }
                 _ => {
-                    let group: Vec<_> =
-                        (0..self.random.usize(1..5)).map(|_| self.some_command()).collect();
+                    let group: Vec<_> = (0..self.random.usize(1..5))
+                        .map(|_| self.some_command())
+                        .collect();
                     under_way.clone_from(&group);
                     if let Err(error) = journal.append(&group, 1) {
                         return self.cut(error, under_way);
@@ -75,19 +84,42 @@ impl Machine {
     }
 
     fn cut(&self, error: StoreError, under_way: Vec<Command>) -> Result<Vec<Command>, StoreError> {
-        if self.disk.is_cut() { Ok(under_way) } else { Err(error) }
+        if self.disk.is_cut() {
+            Ok(under_way)
+        } else {
+            Err(error)
+        }
     }
 
     /// Power is back: what was acknowledged is there, and of what was under way the first part.
     fn check(&mut self, under_way: Vec<Command>, keep: Keep) {
+        if self.random.u8(..4) == 0 {
+            // Killed first: another process finds what was written and not synced, and then power goes.
+            self.disk.power_on();
+            let (journal, _) = open(&self.disk).unwrap();
+            let shown = State::of(&journal.reader());
+            let last = journal.last();
+            let mut random = self.random.fork();
+            self.disk = self
+                .disk
+                .after_cut(keep, &mut |below| random.u64(..below.max(1)));
+            let (journal, _) = open(&self.disk).unwrap();
+            assert_eq!(journal.last(), last, "what was shown is gone");
+            assert_eq!(State::of(&journal.reader()), shown);
+        }
         let mut random = self.random.fork();
-        self.disk = self.disk.after_cut(keep, &mut |below| random.u64(..below.max(1)));
+        self.disk = self
+            .disk
+            .after_cut(keep, &mut |below| random.u64(..below.max(1)));
         let (journal, recovery) = open(&self.disk).unwrap();
         assert_eq!(recovery.damage, [], "a power cut is no damage");
         let reader = journal.reader();
         let acknowledged: usize = self.commands.iter().map(|c| c.records.len()).sum();
         let last = usize::try_from(reader.last()).unwrap();
-        assert!(last >= acknowledged, "{acknowledged} were acknowledged, {last} are there");
+        assert!(
+            last >= acknowledged,
+            "{acknowledged} were acknowledged, {last} are there"
+        );
         let mut there = acknowledged;
         for command in under_way {
             if there == last {

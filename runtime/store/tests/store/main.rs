@@ -1,0 +1,16 @@
+//! The store as its users have it: on the real disk, with sled, in threads and in processes that die.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "tests"
+)]
+
+mod backup;
+mod damage;
+mod full;
+mod kill;
+mod life;
+mod toy;
+mod view;
