@@ -10,6 +10,7 @@
 mod behaviours;
 mod examples;
 mod heard;
+mod lists;
 mod peers;
 mod recordings;
 mod suite;
