@@ -40,21 +40,24 @@ pub(crate) const PROVIDER_RUST: &[File] = files!("plugins/examples/rust/", "":
     ".gitignore" "Cargo.lock" "Cargo.toml" "LICENSE" "README.md" "plugin.toml"
     "src/lib.rs" "src/mapper.rs" "src/request.rs" "tests/recordings.rs"
     "recordings/cut.json" "recordings/error-with-200.json" "recordings/hello.json" "recordings/hello.sse"
-    "recordings/models.json" "recordings/rate-limit.json" "recordings/too-long.json"
+    "recordings/models.json" "recordings/no-list.json" "recordings/odd-models.json"
+    "recordings/rate-limit.json" "recordings/too-long.json"
     "recordings/tool-call.json" "recordings/tool-call.sse" "recordings/web-page.json"
     "recordings/wrong-key.json");
 
 pub(crate) const PROVIDER_JS: &[File] = files!("plugins/examples/js/", "":
     ".gitignore" "LICENSE" "README.md" "build.mjs" "package.json" "plugin.toml" "provider.js" "vale.js"
     "recordings/cut.json" "recordings/error-with-200.json" "recordings/hello.json" "recordings/hello.sse"
-    "recordings/models.json" "recordings/rate-limit.json" "recordings/too-long.json"
+    "recordings/models.json" "recordings/no-list.json" "recordings/odd-models.json"
+    "recordings/rate-limit.json" "recordings/too-long.json"
     "recordings/tool-call.json" "recordings/tool-call.sse" "recordings/web-page.json"
     "recordings/wrong-key.json");
 
 pub(crate) const PROVIDER_PYTHON: &[File] = files!("plugins/examples/python/", "":
     ".gitignore" "LICENSE" "README.md" "build.py" "plugin.toml" "provider.py" "requirements.txt" "vale.py"
     "recordings/cut.json" "recordings/error-with-200.json" "recordings/hello.json" "recordings/hello.sse"
-    "recordings/models.json" "recordings/rate-limit.json" "recordings/too-long.json"
+    "recordings/models.json" "recordings/no-list.json" "recordings/odd-models.json"
+    "recordings/rate-limit.json" "recordings/too-long.json"
     "recordings/tool-call.json" "recordings/tool-call.sse" "recordings/web-page.json"
     "recordings/wrong-key.json");
 

@@ -129,6 +129,8 @@ pub(crate) enum TestPart {
     Conformance,
     /// A network that fails.
     Faults,
+    /// The same where models are listed.
+    ListFaults,
     /// What calls use of what they may.
     Limits,
     /// Time to the first event, memory of a call.

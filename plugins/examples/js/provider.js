@@ -13,7 +13,9 @@ export const provider = {
   listModels: exported(async () => {
     const set = settings();
     const reply = await send("get", url(set, "models"), headers(set));
-    return readJson(reply, (body) => body.data.map((entry) => model(entry.id)));
+    // An entry without a name is no model.
+    const named = (entry) => typeof entry?.id === "string";
+    return readJson(reply, (body) => body.data.filter(named).map((entry) => model(entry.id)));
   }),
 
   complete: exported(async (request) => {
@@ -36,7 +38,7 @@ function headers(set) {
 function model(id) {
   // null is "the server does not say". Never guess.
   return {
-    id: String(id),
+    id,
     displayName: null,
     capabilities: null,
     contextWindow: null,

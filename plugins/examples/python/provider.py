@@ -19,7 +19,7 @@ class Provider(exports.Provider):
     async def list_models(self):
         settings = vale.settings()
         reply = await vale.send(http.Method_Get(), url(settings, "models"), headers(settings))
-        return await vale.read_json(reply, lambda body: [model(entry["id"]) for entry in body["data"]])
+        return await vale.read_json(reply, listed)
 
     async def complete(self, request):
         settings = vale.settings()
@@ -37,6 +37,12 @@ def headers(settings):
     # Never the key: plugin.toml names the header, and the host adds it.
     organization = settings["organization"].strip()
     return [("openai-organization", organization)] if organization else []
+
+
+def listed(body):
+    # An entry without a name is no model.
+    ids = [entry.get("id") for entry in body["data"] if isinstance(entry, dict)]
+    return [model(name) for name in ids if isinstance(name, str)]
 
 
 def model(name):

@@ -11,10 +11,12 @@
 
 mod bench;
 mod conformance;
+mod fault_judge;
 mod fault_rows;
 mod faults;
 mod heard;
 mod limits;
+mod list_faults;
 mod package;
 mod recording;
 mod report;

@@ -10,8 +10,10 @@ pub enum Section {
     Package,
     /// What it makes of recorded answers.
     Conformance,
-    /// What it makes of a network that fails.
+    /// What its answers make of a network that fails.
     Faults,
+    /// What its list of models makes of the same.
+    ListFaults,
     /// What calls used of what the manifest allows.
     Limits,
     /// Measured, not judged.
@@ -20,10 +22,11 @@ pub enum Section {
 
 impl Section {
     /// All of them, in the order in which they run.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Package,
         Self::Conformance,
         Self::Faults,
+        Self::ListFaults,
         Self::Limits,
         Self::Speed,
     ];
@@ -35,6 +38,7 @@ impl Section {
             Self::Package => "package",
             Self::Conformance => "conformance",
             Self::Faults => "faults",
+            Self::ListFaults => "list-faults",
             Self::Limits => "limits",
             Self::Speed => "speed",
         }

@@ -8,7 +8,7 @@ use crate::bench::Bench;
 use crate::recording::Recordings;
 use crate::report::{Check, Report, Section, Verdict};
 use crate::scenario::{Peak, Scenario};
-use crate::{conformance, faults, limits, package, speed, tool_faults, tools};
+use crate::{conformance, faults, limits, list_faults, package, speed, tool_faults, tools};
 
 /// How the suite runs.
 #[derive(Debug, Clone)]
@@ -107,14 +107,17 @@ async fn sections(
     options: &Options,
     report: &mut Report,
 ) {
-    // What calls use is learnt while these two run.
-    for section in [Section::Conformance, Section::Faults] {
+    // What calls use is learnt while these run.
+    for section in [Section::Conformance, Section::Faults, Section::ListFaults] {
         if !wants(options, section) && options.only != Some(Section::Limits) {
             continue;
         }
         let checks = match (section, is_provider) {
             (Section::Conformance, true) => conformance::provider(scenario).await,
             (Section::Conformance, false) => tools::tool(scenario).await,
+            (Section::ListFaults, true) => list_faults::provider(scenario).await,
+            // What tools there are is asked of no server.
+            (Section::ListFaults, false) => continue,
             (_, true) => faults::provider(scenario).await,
             (_, false) => tool_faults::tool(scenario).await,
         };

@@ -93,6 +93,8 @@ pub(crate) enum Script {
     Recorded(Vec<Exchange>),
     /// The same for every request.
     Always(Reply),
+    /// The recorded ones, but this one where the place is, and for what the recording does not have.
+    FailsAt(Vec<Exchange>, usize, Reply),
 }
 
 /// A request as it reached the network.
@@ -148,11 +150,19 @@ impl Tape {
     fn reply(&self, asked: &Asked) -> Reply {
         let exchanges = match &self.script {
             Script::Always(reply) => return reply.clone(),
-            Script::Recorded(exchanges) => exchanges,
+            Script::Recorded(exchanges) | Script::FailsAt(exchanges, ..) => exchanges,
         };
         let at = self.at.fetch_add(1, Ordering::Relaxed);
+        if let Script::FailsAt(_, place, reply) = &self.script
+            && (at == *place
+                || !exchanges
+                    .get(at)
+                    .is_some_and(|exchange| exchange.is_for(asked)))
+        {
+            return reply.clone();
+        }
         let stray = match exchanges.get(at) {
-            Some(exchange) if exchange.method == asked.method && exchange.url == asked.url => {
+            Some(exchange) if exchange.is_for(asked) => {
                 let after = if exchange.is_truncated {
                     After::Error(HttpErrorKind::Truncated)
                 } else {
@@ -177,6 +187,12 @@ impl Tape {
             body: Bytes::new(),
         };
         Reply::Answer(refusal, After::End)
+    }
+}
+
+impl Exchange {
+    fn is_for(&self, asked: &Asked) -> bool {
+        self.method == asked.method && self.url == asked.url
     }
 }
 

@@ -11,6 +11,7 @@ mod behaviours;
 mod examples;
 mod frozen;
 mod heard;
+mod lists;
 mod peers;
 mod recordings;
 mod suite;

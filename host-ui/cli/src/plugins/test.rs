@@ -14,6 +14,7 @@ pub(super) async fn test(args: &TestArgs, out: &Out) -> Result<(), Stop> {
         TestPart::Package => SuiteSection::Package,
         TestPart::Conformance => SuiteSection::Conformance,
         TestPart::Faults => SuiteSection::Faults,
+        TestPart::ListFaults => SuiteSection::ListFaults,
         TestPart::Limits => SuiteSection::Limits,
         TestPart::Speed => SuiteSection::Speed,
     });

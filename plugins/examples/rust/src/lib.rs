@@ -8,7 +8,9 @@ mod request;
 
 pub use mapper::Mapper;
 use vale_sdk::json::Value;
-use vale_sdk::{Context, Error, HttpReply, HttpRequest, Model, Provider, ProviderInfo, Request};
+use vale_sdk::{
+    Context, Error, HttpReply, HttpRequest, Model, Provider, ProviderInfo, Request, errors,
+};
 
 /// The provider.
 #[derive(Debug)]
@@ -28,8 +30,13 @@ impl Provider for Echo {
 
     fn parse_models(_: &Context, reply: &HttpReply) -> Result<Vec<Model>, Error> {
         let body = reply.json()?;
-        let models = body.get("data").map(Value::items).unwrap_or_default();
-        let ids = models.iter().filter_map(|model| model.get("id")?.text());
+        // Without a list this is no answer; an empty list would say that there are no models.
+        let models = body.get("data").filter(|data| data.is_array());
+        let models = models.ok_or_else(|| errors::not_json(&reply.body))?;
+        let ids = models
+            .items()
+            .iter()
+            .filter_map(|model| model.get("id")?.text());
         // All else stays "the server does not say". Never guess.
         Ok(ids.map(Model::named).collect())
     }

@@ -3,7 +3,7 @@
 
 use echo_provider::Echo;
 use vale_sdk::testkit::Replay;
-use vale_sdk::{ErrorKind, FinishReason, NetworkKind};
+use vale_sdk::{Context, ErrorKind, FinishReason, HttpReply, NetworkKind, Provider};
 
 #[test]
 fn hello_is_the_same_wherever_the_network_cuts() -> Result<(), String> {
@@ -39,4 +39,26 @@ fn an_answer_without_its_end_is_a_failure_and_keeps_its_text() {
     assert!(
         matches!(kind, Err(ErrorKind::Network(network)) if network.kind == NetworkKind::Truncated)
     );
+}
+
+#[test]
+fn only_a_list_names_models() {
+    let listed = |body: &str| {
+        let reply = HttpReply {
+            status: 200,
+            body: body.into(),
+            ..HttpReply::default()
+        };
+        let models = Echo::parse_models(&Context::default(), &reply);
+        let ids = models.map(|models| models.into_iter().map(|model| model.id).collect::<Vec<_>>());
+        ids.map_err(|error| error.kind)
+    };
+    assert_eq!(
+        listed(r#"{"data": [{"id": 17}, null, {"id": "small"}]}"#),
+        Ok(vec!["small".to_owned()])
+    );
+    assert_eq!(listed(r#"{"data": []}"#), Ok(Vec::new()));
+    for body in [r#"{"status": "ready"}"#, r#"{"data": {"id": "small"}}"#] {
+        assert_eq!(listed(body), Err(ErrorKind::MalformedResponse), "{body}");
+    }
 }
