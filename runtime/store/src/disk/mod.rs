@@ -80,6 +80,7 @@ pub trait Disk: Debug + Send + Sync {
 }
 
 /// An open file. What was written is durable once it was synced.
+#[expect(clippy::len_without_is_empty, reason = "a file, not a collection")]
 pub trait DiskFile: Debug + Send + Sync {
     /// Reads at an offset; fewer bytes only at the end of the file.
     ///

@@ -37,6 +37,8 @@ pub struct Stats {
     pub blob_bytes: u64,
     /// Free bytes on the disk.
     pub free_bytes: Option<u64>,
+    /// They are fewer than the person should have.
+    pub is_space_low: bool,
 }
 
 impl Store {
@@ -120,6 +122,7 @@ impl Store {
     pub fn stats(&self) -> Result<Stats, StoreError> {
         use crate::disk::Disk as _;
         let blobs = self.blobs().list()?;
+        let free_bytes = self.inner.disk.free_space().ok();
         Ok(Stats {
             last: self.journal().last(),
             segments: self.journal().segments(),
@@ -127,7 +130,8 @@ impl Store {
             view_bytes: self.inner.slot.read(|view| Ok(view.bytes())).ok(),
             blobs: blobs.len(),
             blob_bytes: blobs.iter().map(|(_, bytes)| bytes).sum(),
-            free_bytes: self.inner.disk.free_space().ok(),
+            free_bytes,
+            is_space_low: free_bytes.is_some_and(|free| free < self.inner.options.headroom.warn),
         })
     }
 

@@ -210,7 +210,7 @@ impl Inner {
                 }
             }
             // Nobody may be waiting any more.
-            drop(done.send(()));
+            let _ = done.send(());
         });
         if ending.is_ok() {
             wait(answer, PATIENCE);

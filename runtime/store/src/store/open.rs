@@ -13,7 +13,7 @@ use crate::disk::{Disk, RealDisk};
 use crate::error::StoreError;
 use crate::journal::{Journal, JournalOptions, JournalReader, Recovery};
 use crate::lock::Lock;
-use crate::rows::{Fold, Origin};
+use crate::rows::Fold;
 use crate::view::View;
 
 /// Names the folder of the view that counts.

@@ -108,12 +108,6 @@ impl Space {
         }
         Ok(())
     }
-
-    /// Free bytes, when they are fewer than the person should have.
-    pub(crate) fn warning(&self) -> Option<u64> {
-        let (_, free) = self.asked?;
-        (free < self.headroom.warn).then_some(free)
-    }
 }
 
 #[cfg(test)]
@@ -145,14 +139,12 @@ mod tests {
             warn: 300,
         });
         assert!(space.allows(10, false, now, || Some(250)).is_ok());
-        assert_eq!(space.warning(), Some(250));
         assert!(space.allows(10, false, now, || Some(105)).is_err());
         assert!(space.allows(10, true, now, || Some(105)).is_ok());
         assert!(
             space.allows(10, false, now, || Some(1_000)).is_ok(),
             "asked again near the edge"
         );
-        assert_eq!(space.warning(), None);
         assert!(
             space.allows(10, false, now, || None).is_ok(),
             "not asked within a second"

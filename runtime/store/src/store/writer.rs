@@ -111,9 +111,11 @@ impl Writer {
                 Some(Message::Publish(compacted, reply)) => {
                     drop(reply.send(self.journal.publish(compacted)));
                 }
-                Some(Message::Flush(reply)) => drop(reply.send(())),
+                Some(Message::Flush(reply)) => {
+                    let _ = reply.send(());
+                }
                 Some(Message::Close(reply)) => {
-                    drop(reply.send(()));
+                    let _ = reply.send(());
                     return;
                 }
             }

@@ -19,7 +19,7 @@ fn what_was_written_comes_back_in_order_and_by_number() {
             records: vec![set(n, &[n; 60]), delete(n.wrapping_add(100))],
         };
         assert_eq!(
-            journal.append(&[command.clone()], 5).unwrap(),
+            journal.append(std::slice::from_ref(&command), 5).unwrap(),
             u64::from(n) * 2 + 2
         );
         commands.push(command);
@@ -95,7 +95,7 @@ fn compaction_keeps_bytes_numbers_and_state_and_frees_the_rest() {
         journal = again;
         for n in 0..300_u32 {
             let command = Command::from(set(9, &n.to_le_bytes().repeat(8)));
-            journal.append(&[command.clone()], 1).unwrap();
+            journal.append(std::slice::from_ref(&command), 1).unwrap();
             commands.push(command);
         }
         let reader = journal.reader();

@@ -1,11 +1,5 @@
 //! The store as its users have it: on the real disk, with sled, in threads and in processes that die.
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stdout,
-    reason = "tests"
-)]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 mod backup;
 mod damage;
