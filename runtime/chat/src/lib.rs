@@ -5,8 +5,12 @@
 //! repeat; it knows no store, no actor and no network. What is written down is its own set of types
 //! ([`model`]), which grow by one rule and convert to and from `vale_types`.
 
+mod change;
 pub mod ids;
 pub mod model;
+pub mod record;
 mod word;
 
-pub use ids::{AttemptId, ConversationId, FolderId, GroupId, IdSource, MessageId};
+pub use change::Change;
+pub use ids::{AttemptId, ConversationId, FolderId, GroupId, IdSource, MessageId, SystemIds};
+pub use record::{Record, RecordError};
