@@ -7,10 +7,16 @@
 
 mod change;
 pub mod ids;
+pub mod library;
 pub mod model;
+pub mod ops;
 pub mod record;
+pub mod title;
+pub mod tree;
 mod word;
 
 pub use change::Change;
 pub use ids::{AttemptId, ConversationId, FolderId, GroupId, IdSource, MessageId, SystemIds};
+pub use library::Library;
 pub use record::{Record, RecordError};
+pub use tree::{Oddity, Tree};

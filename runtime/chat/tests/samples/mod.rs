@@ -148,6 +148,7 @@ fn message() -> Message {
         state: State::Complete,
         group: Some(GroupId::from_bytes(bytes(50))),
         continues: Some(message_id(4)),
+        edits: Some(message_id(6)),
         copied_from: Some(message_id(5)),
         model: Some(model()),
         finish: Some(Finish::MaxTokens),
