@@ -77,7 +77,7 @@ pub enum OpError {
     )]
     OwnAncestor,
     /// The branch is there already.
-    #[error("the branch is there already")]
+    #[error("the branch is there already; choose another message for it to follow")]
     SamePlace,
 }
 

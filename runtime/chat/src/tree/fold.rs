@@ -176,6 +176,15 @@ impl Tree {
             self.pruned.remove(id);
             self.purged.insert(*id);
         }
+        // Records of theirs are void, also those that found nothing to be about.
+        let purged = &self.purged;
+        self.oddities.retain(|oddity| match oddity {
+            Oddity::Twice(message)
+            | Oddity::Unknown { message, .. }
+            | Oddity::Ended { message, .. }
+            | Oddity::Gap { message, .. } => !purged.contains(message),
+            _ => true,
+        });
         for moved in &record.moved {
             if let Some(node) = self.nodes.get_mut(&moved.message) {
                 node.link = moved.parent;

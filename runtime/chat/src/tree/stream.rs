@@ -20,6 +20,9 @@ fn len(text: &str) -> u64 {
 
 impl Pieces {
     fn add(&mut self, offset: u64, text: &str) {
+        if text.is_empty() {
+            return;
+        }
         // Mostly a piece begins where the last one ended.
         if let Some(mut last) = self.pieces.last_entry()
             && last.key().saturating_add(len(last.get())) == offset
@@ -49,12 +52,11 @@ impl Pieces {
         let mut at: u64 = 0;
         let mut missing: u64 = 0;
         for (offset, piece) in &self.pieces {
-            let end = offset.saturating_add(len(piece));
             if *offset > at {
                 missing = missing.saturating_add(offset - at);
                 at = *offset;
             }
-            if end <= at {
+            if at - offset >= len(piece) {
                 continue;
             }
             // A piece that overlaps within a character is from somewhere else: the character goes.
@@ -64,7 +66,7 @@ impl Pieces {
                 missing = missing.saturating_add(1);
             }
             text.push_str(piece.get(skip..).unwrap_or_default());
-            at = end;
+            at = offset.saturating_add(len(piece));
         }
         (Cow::Owned(text), missing)
     }
