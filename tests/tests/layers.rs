@@ -100,6 +100,7 @@ fn our_crates_build_on_each_other_in_one_direction() {
         ("vale-policy", &["vale-types"]),
         ("vale-confine", &[]),
         ("vale-billing", &["vale-types"]),
+        ("vale-chat", &["vale-types"]),
         ("vale-inference", &[]),
         // It stands in the place of the host for one plugin, with made-up keys.
         (
