@@ -1,7 +1,7 @@
 //! Conversations: the records that a journal keeps of them, the tree of messages that the records
-//! fold into, and what a person does to it. Pure values.
+//! fold into, and what a person does to it. Pure values, but for [`rows`], which keeps them in the store.
 //!
-//! This crate does no I/O, reads no clock and makes no randomness of its own where a test must
+//! This crate reads no clock and makes no randomness of its own where a test must
 //! repeat; it knows no store, no actor and no network. What is written down is its own set of types
 //! ([`model`]), which grow by one rule and convert to and from `vale_types`.
 
@@ -11,6 +11,7 @@ pub mod library;
 pub mod model;
 pub mod ops;
 pub mod record;
+pub mod rows;
 pub mod title;
 pub mod tree;
 mod word;

@@ -176,6 +176,8 @@ impl Tree {
             self.pruned.remove(id);
             self.purged.insert(*id);
         }
+        // Not the latest of what is left and what went: a tree without the records that went must be the same.
+        self.conversation.updated_ms = record.at_ms;
         // Records of theirs are void, also those that found nothing to be about.
         let purged = &self.purged;
         self.oddities.retain(|oddity| match oddity {

@@ -11,6 +11,7 @@ mod links;
 mod naive;
 mod play;
 mod properties;
+mod rows;
 mod streams;
 
 use proptest::prelude::ProptestConfig;

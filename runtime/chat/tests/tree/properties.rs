@@ -25,7 +25,7 @@ fn folded(records: &[Record]) -> Tree {
     Tree::from_records(created.conversation.clone(), &records[1..])
 }
 
-fn played(number: u64, ops: &[Op]) -> Play {
+pub(crate) fn played(number: u64, ops: &[Op]) -> Play {
     let mut play = Play::new(number);
     for op in ops {
         play.play(op);
@@ -34,7 +34,7 @@ fn played(number: u64, ops: &[Op]) -> Play {
 }
 
 /// What a person sees of a tree.
-fn seen(tree: &Tree) -> impl PartialEq + std::fmt::Debug + use<> {
+pub(crate) fn seen(tree: &Tree) -> impl PartialEq + std::fmt::Debug + use<> {
     let messages = tree.messages().into_iter().map(|message| {
         (
             message.id,
