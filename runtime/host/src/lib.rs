@@ -44,6 +44,8 @@
 //! sealed file. The local model is a process beside it, so nothing of it is linked in.
 
 mod compose;
+#[cfg(feature = "conversations")]
+mod conversation;
 mod core;
 mod host;
 mod infer;
@@ -62,6 +64,10 @@ mod trial;
 mod turn;
 
 pub use crate::core::Core;
+#[cfg(feature = "conversations")]
+pub use conversation::{
+    Answering, ConversationError, Conversations, Handles, NewConversation, Question,
+};
 pub use host::{Host, HostConfig, StartError};
 pub use infer::InferError;
 pub use inspect::{ComponentShape, inspect_component};
