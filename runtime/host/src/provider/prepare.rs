@@ -191,7 +191,8 @@ impl Wiring {
         let Found { secrets, all_known } =
             self.secrets(manifest, &effective, infer.as_ref()).await?;
         let credentials = credential_infos(&effective, &secrets);
-        let config = self.gate_config(&effective, secrets)?;
+        let plugin = &self.settings.plugin;
+        let config = gate_config(plugin, &effective, secrets, &self.network)?;
         // On a blocking thread: it reads the system's certificates.
         let gate = self
             .engine
@@ -277,59 +278,61 @@ impl Wiring {
             .map_err(|error| misconfigured(&error.to_string()))?;
         Ok(looked_up.map(|found| found.map(|(secret, _source)| secret)))
     }
+}
 
-    fn gate_config(
-        &self,
-        effective: &Effective,
-        secrets: Vec<Option<Secret>>,
-    ) -> Result<GateConfig, Failure> {
-        let bad = |error: vale_egress::ConfigError| misconfigured(&error.to_string());
-        let mut config = GateConfig::new(self.settings.plugin.as_str());
-        for rule in &effective.rules {
-            config.rules.push(Rule {
-                origin: Origin::parse(rule.origin.as_str()).map_err(bad)?,
-                methods: rule
-                    .methods
-                    .iter()
-                    .map(|method| method.as_str().to_owned())
-                    .collect(),
-                path_prefixes: rule.path_prefixes.clone(),
-                local_server: rule.local_server,
-            });
-        }
-        for (credential, secret) in effective.credentials.iter().zip(secrets) {
-            let mut places = Vec::with_capacity(credential.origins.len());
-            for place in &credential.origins {
-                places.push(CredentialPlace {
-                    origin: Origin::parse(place.origin.as_str()).map_err(bad)?,
-                    path_prefix: Some(place.path_prefix.clone()),
-                });
-            }
-            config.credentials.push(Credential {
-                name: credential.name.clone(),
-                header: credential
-                    .header
-                    .parse()
-                    .map_err(|_| misconfigured("a credential's header is no header name"))?,
-                template: credential.template.clone(),
-                places,
-                required: is_required(effective, credential),
-                secret,
-            });
-        }
-        config.caps = Caps {
-            response_bytes: effective.limits.response_mib.saturating_mul(1 << 20),
-            ..Caps::default()
-        };
-        config.timeouts = Timeouts {
-            total: std::time::Duration::from_secs(effective.limits.wall_s),
-            ..Timeouts::default()
-        };
-        config.proxy = self.network.proxy.clone();
-        config.extra_roots = self.network.extra_roots.clone();
-        config.blobs = Some(Arc::new(self.network.blobs.clone()));
-        Ok(config)
+/// The gate of a plugin: what is granted, its keys, and the person's way to the network.
+pub(crate) fn gate_config(
+    plugin: &PluginId,
+    effective: &Effective,
+    secrets: Vec<Option<Secret>>,
+    network: &Network,
+) -> Result<GateConfig, Failure> {
+    let bad = |error: vale_egress::ConfigError| misconfigured(&error.to_string());
+    let mut config = GateConfig::new(plugin.as_str());
+    for rule in &effective.rules {
+        config.rules.push(Rule {
+            origin: Origin::parse(rule.origin.as_str()).map_err(bad)?,
+            methods: rule
+                .methods
+                .iter()
+                .map(|method| method.as_str().to_owned())
+                .collect(),
+            path_prefixes: rule.path_prefixes.clone(),
+            local_server: rule.local_server,
+        });
     }
+    for (credential, secret) in effective.credentials.iter().zip(secrets) {
+        let mut places = Vec::with_capacity(credential.origins.len());
+        for place in &credential.origins {
+            places.push(CredentialPlace {
+                origin: Origin::parse(place.origin.as_str()).map_err(bad)?,
+                path_prefix: Some(place.path_prefix.clone()),
+            });
+        }
+        config.credentials.push(Credential {
+            name: credential.name.clone(),
+            header: credential
+                .header
+                .parse()
+                .map_err(|_| misconfigured("a credential's header is no header name"))?,
+            template: credential.template.clone(),
+            places,
+            required: is_required(effective, credential),
+            secret,
+        });
+    }
+    config.caps = Caps {
+        response_bytes: effective.limits.response_mib.saturating_mul(1 << 20),
+        ..Caps::default()
+    };
+    config.timeouts = Timeouts {
+        total: std::time::Duration::from_secs(effective.limits.wall_s),
+        ..Timeouts::default()
+    };
+    config.proxy = network.proxy.clone();
+    config.extra_roots = network.extra_roots.clone();
+    config.blobs = Some(Arc::new(network.blobs.clone()));
+    Ok(config)
 }
 
 /// Whether this provider talks to the embedded model.
@@ -376,7 +379,10 @@ fn is_required(effective: &Effective, credential: &EffectiveCredential) -> bool 
             .all(|place| typed_local(place.origin.clone()))
 }
 
-fn credential_infos(effective: &Effective, secrets: &[Option<Secret>]) -> Vec<CredentialInfo> {
+pub(crate) fn credential_infos(
+    effective: &Effective,
+    secrets: &[Option<Secret>],
+) -> Vec<CredentialInfo> {
     let pairs = effective.credentials.iter().zip(secrets);
     pairs
         .map(|(credential, secret)| CredentialInfo {
