@@ -24,10 +24,13 @@ mod logs;
 mod models;
 mod new_plugin;
 mod package;
+mod play_wire;
+mod playground;
 mod plugin_life;
 mod plugin_settings;
 mod plugins;
 mod providers;
+mod record;
 mod redact;
 mod status;
 mod suite;
@@ -49,10 +52,16 @@ pub use link::Events;
 pub use logs::log_file;
 pub use new_plugin::{Language, NewPlugin, PluginBegun, new_plugin};
 pub use package::{Packed, PluginFile, pack_plugin, plugin_file};
+pub use play_wire::Seen;
+pub use playground::{
+    Play, PlayCall, PlayDraft, PlayEnd, PlayOutcome, PlayRequest, PlayRun, PlayStep, PlayUse,
+    draft_play,
+};
 pub use plugin_life::{PluginLimits, PluginLogLine, PluginRemoved};
 pub use plugin_settings::{SettingField, SettingsDraft, SettingsForm};
 pub use plugins::{PluginCard, PluginRow};
 pub use providers::{ProviderRow, ProviderTest, Removed};
+pub use record::{Recorded, Recording, check_recording_free};
 pub use status::Status;
 pub use suite::{SuiteCheck, SuiteReport, SuiteSection, SuiteVerdict, test_plugin};
 pub use tools::{PluginTools, ToolOutcome, ToolPart, ToolRow};
@@ -66,4 +75,4 @@ pub use vale_host::{
     Vitals,
 };
 pub use vale_plugins::{Change, LimitCeiling, LimitsSpec, PluginKind, RolledBack};
-pub use vale_types::{FinishReason, Message, ModelRef, Part, PluginId, ProviderId, Role};
+pub use vale_types::{Event, FinishReason, Message, ModelRef, Part, PluginId, ProviderId, Role};

@@ -11,11 +11,13 @@
 
 mod bench;
 mod conformance;
+mod draft;
 mod fault_rows;
 mod faults;
 mod heard;
 mod limits;
 mod package;
+mod recorder;
 mod recording;
 mod report;
 mod scenario;
@@ -25,6 +27,8 @@ mod tape;
 mod tool_faults;
 mod tools;
 
+pub use draft::{Asked, DraftError, RecordingDraft, Written, is_recording_name};
+pub use recorder::{Recorder, RecorderError, TakenExchange};
 pub use recording::{MAX_FILE_BYTES, MAX_FILES, Recordings, RecordingsError};
 pub use report::{Check, LimitUse, PackageReport, Report, Section, SpeedReport, Verdict};
 pub use suite::{Options, SuiteError, run};

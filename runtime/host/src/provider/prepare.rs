@@ -114,19 +114,20 @@ impl Prepared {
 
     /// Refuses a call that would come back as 401 anyway.
     pub(crate) fn require_credentials(&self) -> Result<(), Failure> {
-        let missing = self
-            .0
-            .credentials
-            .iter()
-            .find(|info| info.required && !info.present);
-        match missing {
-            None => Ok(()),
-            Some(info) => Err(Error::new(
-                ErrorKind::Auth(AuthKind::Missing),
-                format!("the credential “{}” is not set", info.name),
-            )
-            .into()),
-        }
+        require(&self.0.credentials)
+    }
+}
+
+/// Refuses a call that lacks a credential which it cannot do without.
+pub(crate) fn require(credentials: &[CredentialInfo]) -> Result<(), Failure> {
+    let mut infos = credentials.iter();
+    match infos.find(|info| info.required && !info.present) {
+        None => Ok(()),
+        Some(info) => Err(Error::new(
+            ErrorKind::Auth(AuthKind::Missing),
+            format!("the credential “{}” is not set", info.name),
+        )
+        .into()),
     }
 }
 
@@ -153,7 +154,7 @@ impl Wiring {
             .await??;
         let trial = self.trials.of(&loaded.installed);
         let manifest = &loaded.installed.manifest;
-        let infer = if needs_infer(manifest, &self.settings) {
+        let infer = if needs_infer(manifest, &self.settings.settings) {
             Some(
                 self.infer
                     .call(Ensure)
@@ -335,17 +336,20 @@ pub(crate) fn gate_config(
     Ok(config)
 }
 
-/// Whether this provider talks to the embedded model.
-fn needs_infer(manifest: &Manifest, provider: &ProviderSettings) -> bool {
+/// Whether a plugin with these settings talks to the embedded model.
+pub(crate) fn needs_infer(
+    manifest: &Manifest,
+    settings: &serde_json::Map<String, serde_json::Value>,
+) -> bool {
     let in_settings = |value: &serde_json::Value| {
         value
             .as_str()
             .is_some_and(|text| text.contains("{host.infer}"))
     };
     let by_default = |name: &String, schema: &serde_json::Value| {
-        !provider.settings.contains_key(name) && schema.get("default").is_some_and(in_settings)
+        !settings.contains_key(name) && schema.get("default").is_some_and(in_settings)
     };
-    provider.settings.values().any(in_settings)
+    settings.values().any(in_settings)
         || manifest
             .settings
             .get("properties")
@@ -364,7 +368,7 @@ fn needs_infer(manifest: &Manifest, provider: &ProviderSettings) -> bool {
 
 /// A local server that the person typed may need no key, whatever the manifest says of the
 /// plugin's usual address.
-fn is_required(effective: &Effective, credential: &EffectiveCredential) -> bool {
+pub(crate) fn is_required(effective: &Effective, credential: &EffectiveCredential) -> bool {
     let typed_local = |origin| {
         effective.rules.iter().any(|rule| {
             rule.origin == origin
@@ -424,11 +428,11 @@ pub(crate) fn switched_off(plugin: &PluginId) -> Failure {
     .into()
 }
 
-fn misconfigured(what: &str) -> Failure {
+pub(crate) fn misconfigured(what: &str) -> Failure {
     Error::new(ErrorKind::InvalidRequest(Some("settings".to_owned())), what).into()
 }
 
-fn no_key_store(what: &str) -> Failure {
+pub(crate) fn no_key_store(what: &str) -> Failure {
     Error::new(ErrorKind::InvalidRequest(Some("keys".to_owned())), what).into()
 }
 
@@ -440,7 +444,7 @@ fn not_running(what: &str) -> Failure {
     Error::new(ErrorKind::Network(kind), what).into()
 }
 
-fn not_granted(what: &str) -> Failure {
+pub(crate) fn not_granted(what: &str) -> Failure {
     let kind = NetworkFailure {
         kind: NetworkKind::DeniedByPolicy,
         request_sent: false,
