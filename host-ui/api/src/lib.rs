@@ -24,6 +24,7 @@ mod logs;
 mod models;
 mod new_plugin;
 mod package;
+mod play_run;
 mod play_wire;
 mod playground;
 mod plugin_life;
@@ -52,11 +53,9 @@ pub use link::Events;
 pub use logs::log_file;
 pub use new_plugin::{Language, NewPlugin, PluginBegun, new_plugin};
 pub use package::{Packed, PluginFile, pack_plugin, plugin_file};
+pub use play_run::{Play, PlayCall, PlayEnd, PlayOutcome, PlayRun, PlayStep, PlayUse};
 pub use play_wire::Seen;
-pub use playground::{
-    Play, PlayCall, PlayDraft, PlayEnd, PlayOutcome, PlayRequest, PlayRun, PlayStep, PlayUse,
-    draft_play,
-};
+pub use playground::{PlayDraft, PlayRequest, draft_play};
 pub use plugin_life::{PluginLimits, PluginLogLine, PluginRemoved};
 pub use plugin_settings::{SettingField, SettingsDraft, SettingsForm};
 pub use plugins::{PluginCard, PluginRow};

@@ -12,7 +12,7 @@ use vale_types::{FaultClass, PluginId};
 
 use crate::api::blocking;
 use crate::error::{ApiError, ApiErrorKind};
-use crate::playground::{Play, PlayCall};
+use crate::play_run::{Play, PlayCall};
 
 /// Where a recording goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub struct Recording {
     pub into: PathBuf,
     /// The recording's name.
     pub name: String,
+    /// In a few words what it is.
+    pub about: Option<String>,
     /// One of that name is replaced.
     pub force: bool,
 }
@@ -87,7 +89,7 @@ impl Play {
         let exchanges = http.len();
         let draft = RecordingDraft {
             name: recording.name.clone(),
-            about: None,
+            about: recording.about.clone(),
             settings: self.settings.clone(),
             asked: asked(call, &self.id)?,
             http,
@@ -132,7 +134,7 @@ async fn replayed(
     let failed = report
         .checks
         .into_iter()
-        .filter(|check| check.verdict == Verdict::Failed && check.name.starts_with(name));
+        .filter(|check| check.verdict == Verdict::Failed && is_of(&check.name, name));
     let words = failed.map(|check| {
         format!(
             "{}: expected {}, got {}",
@@ -142,6 +144,12 @@ async fn replayed(
         )
     });
     Ok(words.collect())
+}
+
+/// Checks are named after their recording, with what it is or what was tried of it.
+fn is_of(check: &str, recording: &str) -> bool {
+    let rest = check.strip_prefix(recording);
+    rest.is_some_and(|rest| rest.is_empty() || rest == ".json" || rest.starts_with(": "))
 }
 
 fn asked(call: &PlayCall, id: &PluginId) -> Result<Asked, ApiError> {

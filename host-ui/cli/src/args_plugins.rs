@@ -171,6 +171,9 @@ pub(crate) struct RecordArgs {
     /// The recording's name: letters, digits, dots, dashes and underscores.
     #[arg(long, value_name = "NAME")]
     pub(crate) name: String,
+    /// In a few words what it is.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) about: Option<String>,
     /// Replace a recording of that name.
     #[arg(long)]
     pub(crate) force: bool,

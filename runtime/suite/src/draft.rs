@@ -4,8 +4,9 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
 use serde_json::{Map, Value, json};
-use vale_types::{Event, Failure, Finish, Message, Model, Request, Role, ToolCall, ToolResult};
+use vale_types::{Event, Failure, Finish, Message, Model, Request, ToolCall, ToolResult};
 
 use crate::heard;
 use crate::recorder::TakenExchange;
@@ -38,10 +39,10 @@ pub enum Asked {
 impl Asked {
     /// The request of a completion, as a replay makes it.
     #[must_use]
-    pub fn request(model: &str, message: &str) -> Request {
+    pub fn request(model: String, messages: Vec<Message>) -> Request {
         Request {
-            model: model.to_owned(),
-            messages: vec![Message::text(Role::User, message)],
+            model,
+            messages,
             ..Request::default()
         }
     }
@@ -120,6 +121,39 @@ pub struct RecordingDraft {
     pub expect: Value,
 }
 
+/// The file, in the order in which people read it.
+#[derive(Serialize)]
+struct Text<'d> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    about: Option<&'d str>,
+    settings: &'d Map<String, Value>,
+    call: Value,
+    http: Vec<HttpText<'d>>,
+    expect: &'d Value,
+}
+
+#[derive(Serialize)]
+struct HttpText<'d> {
+    request: RequestText<'d>,
+    response: ResponseText<'d>,
+}
+
+#[derive(Serialize)]
+struct RequestText<'d> {
+    method: &'d str,
+    url: &'d str,
+}
+
+#[derive(Serialize)]
+struct ResponseText<'d> {
+    status: u16,
+    headers: &'d [(String, String)],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body_file: Option<String>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    truncated: bool,
+}
+
 /// Whether a recording may have this name: it becomes names of files beside each other.
 #[must_use]
 pub fn is_recording_name(name: &str) -> bool {
@@ -167,29 +201,30 @@ impl RecordingDraft {
         let mut files = Vec::new();
         let mut http = Vec::with_capacity(self.http.len());
         for (index, exchange) in self.http.iter().enumerate() {
-            let mut response = json!({"status": exchange.status, "headers": exchange.headers});
-            if let Some(fields) = response.as_object_mut() {
-                if !exchange.body.is_empty() {
-                    let file = body_file(&self.name, index);
-                    fields.insert("body_file".to_owned(), file.clone().into());
-                    files.push((file, exchange.body.to_vec()));
-                }
-                if exchange.truncated {
-                    fields.insert("truncated".to_owned(), true.into());
-                }
+            let file = (!exchange.body.is_empty()).then(|| body_file(&self.name, index));
+            if let Some(file) = &file {
+                files.push((file.clone(), exchange.body.to_vec()));
             }
-            http.push(json!({
-                "request": {"method": exchange.method, "url": exchange.url},
-                "response": response,
-            }));
+            http.push(HttpText {
+                request: RequestText {
+                    method: &exchange.method,
+                    url: &exchange.url,
+                },
+                response: ResponseText {
+                    status: exchange.status,
+                    headers: &exchange.headers,
+                    body_file: file,
+                    truncated: exchange.truncated,
+                },
+            });
         }
-        let whole = json!({
-            "about": self.about,
-            "settings": self.settings,
-            "call": self.asked.to_json(),
-            "http": http,
-            "expect": self.expect,
-        });
+        let whole = Text {
+            about: self.about.as_deref(),
+            settings: &self.settings,
+            call: self.asked.to_json(),
+            http,
+            expect: &self.expect,
+        };
         let mut text = serde_json::to_vec_pretty(&whole).map_err(|error| DraftError::Io {
             path: recording.clone().into(),
             error: error.into(),
@@ -332,156 +367,4 @@ fn tidy(mut heard: Value) -> Value {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use bytes::Bytes;
-    use vale_egress::holds;
-    use vale_secrets::Secret;
-
-    fn draft(name: &str, bodies: &[&'static str]) -> RecordingDraft {
-        let exchange = |body: &&'static str| TakenExchange {
-            method: "GET".to_owned(),
-            url: "https://a.example/x?q=1".to_owned(),
-            status: 200,
-            headers: vec![("content-type".to_owned(), "text/plain".to_owned())],
-            body: Bytes::from_static(body.as_bytes()),
-            truncated: false,
-        };
-        RecordingDraft {
-            name: name.to_owned(),
-            about: None,
-            settings: Map::new(),
-            asked: Asked::ListModels,
-            http: bodies.iter().map(exchange).collect(),
-            expect: json!({"models": []}),
-        }
-    }
-
-    fn nothing(_: &[u8]) -> Option<String> {
-        None
-    }
-
-    #[test]
-    fn what_is_written_is_read_back_as_it_was() {
-        let mut draft = draft("two-pages", &["one", "", "three"]);
-        draft.asked = Asked::Invoke {
-            tool: "t".to_owned(),
-            arguments: Map::from_iter([("a".to_owned(), json!(1))]),
-        };
-        draft.http[2].truncated = true;
-        let folder = tempfile::tempdir().unwrap();
-        let into = folder.path().join("recordings");
-        let written = draft.write(&into, false, &nothing).unwrap();
-        let names: Vec<_> = written
-            .files
-            .iter()
-            .map(|path| path.file_name().unwrap().to_str().unwrap())
-            .collect();
-        assert_eq!(
-            names,
-            ["two-pages.body", "two-pages.body.3", "two-pages.json"]
-        );
-        let (good, bad) = Recordings::read(&into).unwrap().parse();
-        assert_eq!(bad, []);
-        let [one] = good.as_slice() else {
-            panic!("{good:?}")
-        };
-        assert_eq!(one.name, "two-pages");
-        let bodies: Vec<_> = one
-            .http
-            .iter()
-            .map(|http| &http.response.body[..])
-            .collect();
-        assert_eq!(bodies, [&b"one"[..], b"", b"three"]);
-        let truncated: Vec<_> = one.http.iter().map(|http| http.is_truncated).collect();
-        assert_eq!(truncated, [false, false, true]);
-        let crate::recording::Call::Invoke(call) = &one.call else {
-            panic!("{:?}", one.call)
-        };
-        let Asked::Invoke { tool, arguments } = &draft.asked else {
-            panic!()
-        };
-        assert_eq!(*call, Asked::tool_call(tool, arguments));
-    }
-
-    #[test]
-    fn the_request_that_is_recorded_is_the_one_that_was_made() {
-        let mut draft = draft("x", &[]);
-        draft.asked = Asked::Complete {
-            model: "m".to_owned(),
-            message: "say \"hi\"\n".to_owned(),
-        };
-        let (good, bad) = draft.recordings(&nothing).unwrap().parse();
-        assert_eq!(bad, []);
-        let crate::recording::Call::Complete(request) = &good[0].call else {
-            panic!("{good:?}")
-        };
-        assert_eq!(**request, Asked::request("m", "say \"hi\"\n"));
-    }
-
-    #[test]
-    fn a_recording_is_replaced_by_force_only_and_leaves_no_old_body() {
-        let folder = tempfile::tempdir().unwrap();
-        draft("a", &["1", "2"])
-            .write(folder.path(), false, &nothing)
-            .unwrap();
-        fs::write(folder.path().join("a.body.txt"), "mine").unwrap();
-        let again = draft("a", &["new"]);
-        let refused = again.write(folder.path(), false, &nothing).unwrap_err();
-        assert!(matches!(refused, DraftError::IsThere(_)), "{refused}");
-        assert_eq!(
-            fs::read_to_string(folder.path().join("a.body")).unwrap(),
-            "1"
-        );
-        again.write(folder.path(), true, &nothing).unwrap();
-        let mut names: Vec<_> = fs::read_dir(folder.path())
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect();
-        names.sort();
-        assert_eq!(names, ["a.body", "a.body.txt", "a.json"]);
-    }
-
-    #[test]
-    fn a_key_anywhere_keeps_everything_from_being_written() {
-        const KEY: &str = "k3y-0123456789abcdef";
-        let secret = Secret::new(KEY.to_owned()).ok().unwrap();
-        let key_in = |bytes: &[u8]| holds(bytes, &secret).then(|| "api-key".to_owned());
-        let in_body = draft("a", &["x", "k3y-0123456789abcdef"]);
-        let mut in_url = draft("a", &["x"]);
-        in_url.http[0].url = "https://a.example/?key=k3y%2D0123456789abcdef".to_owned();
-        let mut in_header = draft("a", &["x"]);
-        in_header.http[0].headers[0].1 = "azN5LTAxMjM0NTY3ODlhYmNkZWY=".to_owned();
-        let mut in_settings = draft("a", &["x"]);
-        in_settings.settings.insert("s".to_owned(), KEY.into());
-        let mut in_expect = draft("a", &["x"]);
-        in_expect.expect = json!({"text": format!("it is {KEY}")});
-        for draft in [in_body, in_url, in_header, in_settings, in_expect] {
-            let folder = tempfile::tempdir().unwrap();
-            let refused = draft.write(folder.path(), true, &key_in).unwrap_err();
-            assert!(
-                matches!(&refused, DraftError::HoldsKey { credential, .. } if credential == "api-key"),
-                "{refused}"
-            );
-            assert!(!refused.to_string().contains(KEY));
-            assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
-        }
-    }
-
-    #[test]
-    fn names_stay_beside_each_other() {
-        for good in ["hello", "a", "4o-mini_2.1", "x.body"] {
-            assert!(is_recording_name(good), "{good}");
-        }
-        let long = "a".repeat(MAX_NAME + 1);
-        for bad in [
-            "", ".", "..", "../a", "a/b", "a\\b", ".hidden", "a.json", "a.", "ä", "a b", &long,
-            "-x",
-        ] {
-            assert!(!is_recording_name(bad), "{bad}");
-            let folder = tempfile::tempdir().unwrap();
-            let refused = draft(bad, &[]).write(folder.path(), true, &nothing);
-            assert!(matches!(refused, Err(DraftError::Name(_))), "{bad}");
-        }
-    }
-}
+mod tests;

@@ -9,6 +9,8 @@ use std::sync::mpsc::{Receiver, channel};
 
 use base64::Engine as _;
 use serde_json::Value;
+use vale_tests::guest;
+use vale_tests::packages::{manifest, packed_in};
 
 use crate::aimock::Mock;
 use crate::faults::server;
@@ -329,6 +331,7 @@ fn what_a_server_writes_cannot_reach_the_terminal_and_each_line_of_json_is_whole
         "{headers:?}"
     );
     let end = events.last().unwrap();
+    assert_eq!(end["type"], "done", "{end}");
     assert_eq!(end["outcome"]["type"], "answered", "{end}");
     assert!(end["used"][1]["used"].as_f64().unwrap() > 0.0, "{end}");
     assert_no_key(&said);
@@ -410,7 +413,13 @@ fn a_tool_is_tried_and_recorded_too() {
         said.code == Some(2) && said.err.contains("--tool NAME"),
         "{said:?}"
     );
-    let local = needed("VALECHAT_PLUGINS").join("local");
+    let local = "[[egress]]\norigin = \"{host.infer}\"\nmethods = [\"POST\"]\n";
+    let local = packed_in(
+        profile.path(),
+        "local.wasm",
+        &guest("honest"),
+        &manifest("org.example.x", "1.0.0", local),
+    );
     let said = profile.run(&["plugin", "run", text(&local), "--yes", "hello"]);
     assert!(
         said.code == Some(2) && said.err.contains("that ValeChat runs itself"),
@@ -429,12 +438,6 @@ fn nothing_runs_without_consent_a_key_or_a_server() {
         said.code == Some(2) && said.err.contains("May reach") && said.err.contains("--yes"),
         "{said:?}"
     );
-    let evil = profile.run(&with(
-        &["plugin", "run", plugin],
-        "base_url=https://api.openai.com/v1",
-        &["-m", "m1", "hello", "--wire", "short"],
-    ));
-    assert_ne!(evil.code, Some(0), "no network here: {evil:?}");
     assert!(asked.try_recv().is_err());
 
     let without = author(None);

@@ -38,6 +38,7 @@ pub(super) async fn record(args: RecordArgs, out: &Out) -> Result<(), Stop> {
         what,
         into,
         name,
+        about,
         force,
         wire,
     } = args;
@@ -49,7 +50,12 @@ pub(super) async fn record(args: RecordArgs, out: &Out) -> Result<(), Stop> {
         )
         .into());
     }
-    let recording = Recording { into, name, force };
+    let recording = Recording {
+        into,
+        name,
+        about,
+        force,
+    };
     // Before anything is asked of a server that may charge for it.
     check_recording_free(&recording).await?;
     let Some(mut play) = begin(&what, false, out).await? else {
@@ -302,14 +308,14 @@ fn draw(recorded: &Recorded, out: &Out) -> Result<(), Stop> {
     }
     let last = recorded.files.last();
     out.note(&format!(
-        "Recorded: {} ({} files, {} bytes, {} requests).",
+        "Recorded: {} (files: {}, bytes: {}, requests: {}).",
         last.map_or_else(String::new, |path| path.display().to_string()),
         recorded.files.len(),
         recorded.bytes,
         recorded.exchanges
     ));
     if recorded.differences.is_empty() {
-        out.note("`valechat plugin test` passes over it. Say in its `about` what it is for.");
+        out.note("`valechat plugin test` passes over it.");
     }
     for difference in &recorded.differences {
         out.error_words(&ApiError::new(
