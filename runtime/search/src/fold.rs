@@ -150,5 +150,8 @@ fn lower(c: char, into: &mut String) {
 
 /// A character of [`Class::Unspaced`] with the marks that follow it, folded.
 pub(crate) fn fold_cluster(cluster: &str) -> impl Iterator<Item = char> {
-    NFKC.normalize_iter(cluster.chars().filter(|c| class(*c) != Class::Ignored))
+    let visible = cluster.chars().filter(|c| class(*c) != Class::Ignored);
+    // A mark of another script that made no letter of its own.
+    NFKC.normalize_iter(visible)
+        .filter(|c| class(*c) != Class::Mark)
 }

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tantivy::directory::MmapDirectory;
 use tantivy::directory::error::{OpenDirectoryError, OpenReadError};
-use tantivy::{IndexReader, ReloadPolicy, Searcher, TantivyError};
+use tantivy::{Directory, IndexReader, ReloadPolicy, Searcher, TantivyError};
 
 use crate::error::{SearchError, guarded, panic_text};
 use crate::schema::{FORMAT, Fields};
@@ -193,7 +193,7 @@ impl Index {
     /// [`SearchError::Damaged`]: drop this index with its writers, and open it again.
     pub fn validate_checksum(&self) -> Result<(), SearchError> {
         let check = || {
-            let damaged = guarded(|| self.0.index.validate_checksum())?;
+            let damaged = guarded(|| damaged_files(&self.0.index))?;
             if damaged.is_empty() {
                 return Ok(());
             }
@@ -283,6 +283,7 @@ fn existing(folder: &Path, schema: u32, fields: &Fields) -> Result<(tantivy::Ind
         let mut index = tantivy::Index::open(directory)?;
         index.set_tokenizers(Fields::tokenizers());
         let payload = index.load_metas()?.payload;
+        sweep(&files, &index)?;
         Ok((index, payload))
     })?;
     let text = text.ok_or(Refusal::Fresh(Fresh::Uncommitted))?;
@@ -291,6 +292,35 @@ fn existing(folder: &Path, schema: u32, fields: &Fields) -> Result<(tantivy::Ind
     let lsn = lsn.ok_or(Refusal::Fresh(Fresh::OtherVersion))?;
     reader(&index)?;
     Ok((index, lsn))
+}
+
+/// Removes what a killed process left behind. tantivy creates each file anew and names lists of
+/// deletions by a counter that begins again at the last commit: a left one would stop all writing.
+fn sweep(files: &Path, index: &tantivy::Index) -> tantivy::Result<()> {
+    let living = index.load_metas()?.list_segment_files();
+    for entry in fs::read_dir(files)? {
+        let name = PathBuf::from(entry?.file_name());
+        let is_kept = matches!(name.to_str(), Some("meta.json" | ".managed.json"))
+            || name.to_string_lossy().starts_with(".tantivy-")
+            || living.contains(&name);
+        if !is_kept {
+            fs::remove_file(files.join(name))?;
+        }
+    }
+    Ok(())
+}
+
+/// The files that are not what was written. Not tantivy's own check, which leaves out a file that its
+/// list of files has lost.
+fn damaged_files(index: &tantivy::Index) -> tantivy::Result<Vec<PathBuf>> {
+    let mut damaged = Vec::new();
+    for path in index.load_metas()?.list_segment_files() {
+        // The list names files that a segment may have; the reader has opened those that it must have.
+        if index.directory().exists(&path)? && !index.directory().validate_checksum(&path)? {
+            damaged.push(path);
+        }
+    }
+    Ok(damaged)
 }
 
 /// An empty index, in the place of whatever is there.

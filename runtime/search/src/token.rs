@@ -317,11 +317,9 @@ mod tests {
     proptest! {
         #[test]
         fn any_text_has_tokens_in_order_within_it(text in any::<String>()) {
-            let mut position = 0;
             let mut start = 0;
-            for token in Tokens::new(&text) {
+            for (position, token) in Tokens::new(&text).enumerate() {
                 prop_assert_eq!(token.position, position);
-                position += 1;
                 prop_assert!(!token.text.is_empty());
                 prop_assert!(token.range.start >= start && token.range.end > token.range.start);
                 start = token.range.start;

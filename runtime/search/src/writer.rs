@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use tantivy::indexer::{IndexWriterOptions, LogMergePolicy};
+use tantivy::indexer::{IndexWriterOptions, LogMergePolicy, NoMergePolicy};
 use tantivy::{IndexWriter, TantivyError, Term};
 
 use crate::error::{SearchError, panic_text};
@@ -36,17 +36,7 @@ impl Index {
     /// # Errors
     /// [`SearchError::Write`] if one is open already or the files cannot be written.
     pub fn writer(&self) -> Result<Writer, SearchError> {
-        let open = || {
-            let options = IndexWriterOptions::builder();
-            let options = options.num_worker_threads(1).num_merge_threads(1);
-            let options = options.memory_budget_per_thread(ARENA).build();
-            let writer: IndexWriter = self.0.index.writer_with_options(options)?;
-            let mut merges = LogMergePolicy::default();
-            merges.set_del_docs_ratio_before_merge(0.3);
-            writer.set_merge_policy(Box::new(merges));
-            Ok(writer)
-        };
-        let inner = caught(open)?;
+        let inner = caught(|| open(self))?;
         self.mark_writing()?;
         Ok(Writer {
             index: self.clone(),
@@ -55,6 +45,23 @@ impl Index {
             uncommitted: 0,
         })
     }
+}
+
+fn open(index: &Index) -> tantivy::Result<IndexWriter> {
+    let options = IndexWriterOptions::builder();
+    let options = options.num_worker_threads(1).num_merge_threads(1);
+    let options = options.memory_budget_per_thread(ARENA).build();
+    let writer: IndexWriter = index.0.index.writer_with_options(options)?;
+    writer.set_merge_policy(Box::new(merge_policy()));
+    // What a writer that failed has left would be in the way of this one.
+    writer.garbage_collect_files().wait()?;
+    Ok(writer)
+}
+
+fn merge_policy() -> LogMergePolicy {
+    let mut policy = LogMergePolicy::default();
+    policy.set_del_docs_ratio_before_merge(0.3);
+    policy
 }
 
 impl Writer {
@@ -127,11 +134,19 @@ impl Writer {
         let Some(last) = self.last else {
             return Ok(());
         };
+        // Merges that run now would take segments away from under this.
+        let Some(writer) = self.inner.take() else {
+            return Ok(());
+        };
+        caught(|| writer.wait_merging_threads())?;
+        self.inner = Some(caught(|| open(&self.index))?);
         self.run(|writer| {
+            writer.set_merge_policy(Box::new(NoMergePolicy));
             let metas = writer.index().searchable_segment_metas()?;
             for meta in metas.iter().filter(|meta| meta.has_deletes()) {
                 writer.merge(&[meta.id()]).wait()?;
             }
+            writer.set_merge_policy(Box::new(merge_policy()));
             Ok(())
         })?;
         // The old files are let go before they are deleted: not every system deletes an open file.
@@ -197,5 +212,82 @@ fn caught<T>(work: impl FnOnce() -> tantivy::Result<T>) -> Result<T, SearchError
         }
         Ok(Err(error)) => Err(SearchError::Write(error.to_string())),
         Err(panic) => Err(SearchError::Write(panic_text(panic.as_ref()))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::PathBuf;
+
+    use crate::{Change, Doc, Index};
+
+    fn put(ord: u64, text: &str) -> (u64, Change) {
+        let doc = Doc {
+            ord,
+            conversation: [1; 16],
+            time_ms: ord,
+            role: "user".to_owned(),
+            provider: None,
+            model: None,
+            has_attachment: false,
+            text: text.to_owned(),
+        };
+        (ord, Change::Put(doc))
+    }
+
+    /// In how many files' dictionaries a word is.
+    fn dictionaries_with(index: &Index, word: &str) -> usize {
+        let searcher = index.searcher();
+        let with = searcher.segment_readers().iter().filter(|reader| {
+            let words = reader.inverted_index(index.0.fields.text).unwrap();
+            words.terms().term_ord(word).unwrap().is_some()
+        });
+        with.count()
+    }
+
+    fn files(index: &Index) -> Vec<PathBuf> {
+        let entries = fs::read_dir(index.0.folder.join("files")).unwrap();
+        let names = entries.map(|entry| PathBuf::from(entry.unwrap().file_name()));
+        names
+            .filter(|name| !name.to_str().unwrap().starts_with('.'))
+            .collect()
+    }
+
+    #[test]
+    fn a_purged_word_is_in_no_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let index = Index::open(folder.path(), 1).unwrap().index;
+        let mut writer = index.writer().unwrap();
+        for ord in 1..300 {
+            writer.apply(&[put(ord, "plain words")]).unwrap();
+        }
+        writer.apply(&[put(300, "the passphrase")]).unwrap();
+        writer.commit().unwrap();
+        writer
+            .apply(&[put(301, "passphrase again"), put(302, "and more")])
+            .unwrap();
+        writer.commit().unwrap();
+        assert_eq!(dictionaries_with(&index, "passphrase"), 2);
+        let old = files(&index);
+        writer
+            .apply(&[
+                (303, Change::Remove { ord: 300 }),
+                (304, Change::Remove { ord: 301 }),
+            ])
+            .unwrap();
+        writer.commit().unwrap();
+        assert_eq!(
+            dictionaries_with(&index, "passphrase"),
+            2,
+            "removed only from the answers"
+        );
+        writer.expunge().unwrap();
+        assert_eq!(dictionaries_with(&index, "passphrase"), 0);
+        let left = files(&index);
+        let is_old = |name: &&PathBuf| old.contains(name) && name.to_str() != Some("meta.json");
+        assert_eq!(left.iter().find(is_old), None, "{left:?}");
+        assert_eq!((index.len(), index.position()), (300, Some(304)));
+        index.validate_checksum().unwrap();
     }
 }
