@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use tantivy::directory::INDEX_WRITER_LOCK;
 use tantivy::directory::error::{OpenDirectoryError, OpenReadError};
-use tantivy::directory::{INDEX_WRITER_LOCK, MmapDirectory};
 use tantivy::{Directory, IndexReader, ReloadPolicy, Searcher, TantivyError};
 
 use crate::error::{SearchError, guarded, panic_text};
@@ -42,7 +42,17 @@ pub(crate) struct Inner {
     schema: u32,
     position: AtomicU64,
     /// Dropped last, so that nobody else is let in while the files are still open.
-    _lock: File,
+    _lock: FolderLock,
+}
+
+/// Let go in so many words: a process that is just being started has a copy of the file, and closing
+/// ours would leave it locked until that one is on its way.
+struct FolderLock(File);
+
+impl Drop for FolderLock {
+    fn drop(&mut self) {
+        let _ = self.0.unlock();
+    }
 }
 
 impl fmt::Debug for Index {
@@ -83,6 +93,7 @@ impl Index {
             }
             Err(TryLockError::Error(error)) => return Err(failed(error)),
         }
+        let lock = FolderLock(lock);
         let fields = Fields::new();
         let (index, position, unclean) = match existing(folder, schema, &fields) {
             Ok((index, lsn)) => {
@@ -236,7 +247,7 @@ fn existing(folder: &Path, schema: u32, fields: &Fields) -> Result<(tantivy::Ind
         return Err(Refusal::Fresh(Fresh::Missing));
     }
     let (index, text) = caught(|| {
-        let directory = SealedDirectory(MmapDirectory::open(&files)?);
+        let directory = SealedDirectory::open(&files)?;
         let mut index = tantivy::Index::open(directory)?;
         index.set_tokenizers(Fields::tokenizers());
         let payload = index.load_metas()?.payload;
@@ -292,7 +303,7 @@ fn fresh(folder: &Path, fields: &Fields) -> io::Result<tantivy::Index> {
     absent_is_fine(fs::remove_file(folder.join(WRITING)))?;
     fs::create_dir(&files)?;
     let create = || {
-        let directory = SealedDirectory(MmapDirectory::open(&files)?);
+        let directory = SealedDirectory::open(&files)?;
         let settings = tantivy::IndexSettings::default();
         let mut index = tantivy::Index::create(directory, fields.schema.clone(), settings)?;
         index.set_tokenizers(Fields::tokenizers());

@@ -10,6 +10,7 @@
 //! a hit names a message, and whoever has its text makes a [`snippet`]. No async, no clock.
 
 mod error;
+mod excluded;
 mod fold;
 mod index;
 mod opened;
