@@ -102,6 +102,7 @@ fn our_crates_build_on_each_other_in_one_direction() {
         ("vale-billing", &["vale-types"]),
         ("vale-chat", &["vale-types"]),
         ("vale-inference", &[]),
+        ("vale-search", &[]),
         // It stands in the place of the host for one plugin, with made-up keys.
         (
             "vale-suite",
