@@ -96,7 +96,12 @@ impl Calls for PlayedBy {
     }
 
     fn describe(&self) -> BoxFuture<'static, Result<ProviderInfo, Failure>> {
-        async { Ok(ProviderInfo::default()) }.boxed()
+        let info = ProviderInfo {
+            display_name: "Played".to_owned(),
+            homepage: None,
+            extras: Vec::new(),
+        };
+        async move { Ok(info) }.boxed()
     }
 
     fn count_tokens(&self, _: &Request) -> BoxFuture<'static, Result<u64, Failure>> {

@@ -119,10 +119,10 @@ fn every_attempt_is_kept_with_its_reason_and_end() {
     let folder = tempfile::tempdir().unwrap();
     process(folder.path(), async |world| {
         let id = begin(&world).await;
-        world.core.set_fallback(vale_host::Fallback {
-            default: vec!["two/m".parse().unwrap()],
-            ..vale_host::Fallback::default()
-        });
+        let fallback = serde_json::json!({ "*": ["two/m"] });
+        world
+            .core
+            .set_fallback(serde_json::from_value(fallback).unwrap());
         world.player.put([
             Play::Fail(overloaded()),
             Play::Fail(Error::new(ErrorKind::ModelNotFound, "no such model").into()),

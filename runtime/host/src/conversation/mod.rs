@@ -204,7 +204,9 @@ impl Conversations {
         let swept = tokio::task::spawn_blocking(move || {
             let report = store.compact(&mut ChatSweep::default(), 0.0, true)?;
             let in_use = store.read(rows::blobs_in_use)?;
-            store.blobs().collect(&in_use, false)?;
+            store.blobs().collect(&in_use, true)?;
+            // sled keeps what was in a row until its pages are written anew.
+            store.rebuild()?;
             Ok::<_, vale_store::StoreError>(report)
         });
         Ok(swept.await.map_err(|_| vale_store::StoreError::Closed)??)
