@@ -165,6 +165,9 @@ fn a_change_touches_what_it_names_and_nothing_else() {
         ..ConversationPatch::default()
     };
     change(&mut library, id, first);
+    let conversation = library.conversation(id).unwrap().conversation();
+    assert!(conversation.pinned && conversation.archived);
+    assert_eq!(conversation.system_prompt.as_deref(), Some("Be brief."));
     let second = ConversationPatch {
         archived: Some(false),
         system_prompt: Change::Clear,
