@@ -92,6 +92,8 @@ struct Node {
     up: Option<MessageId>,
     /// What follows it, in the order in which it came.
     children: Vec<MessageId>,
+    /// Whether it is on a hidden branch.
+    hidden: bool,
     /// What came of it since it began, while it has not ended.
     streamed: Streamed,
 }
@@ -108,6 +110,8 @@ pub struct Tree {
     /// First messages of hidden branches.
     pruned: HashSet<MessageId>,
     purged: HashSet<MessageId>,
+    /// Messages that have not ended.
+    open: HashSet<MessageId>,
     /// The place of the next message.
     next: u64,
     oddities: Vec<Oddity>,
@@ -124,6 +128,7 @@ impl Tree {
             wanted: HashSet::new(),
             pruned: HashSet::new(),
             purged: HashSet::new(),
+            open: HashSet::new(),
             next: 0,
             oddities: Vec::new(),
         }

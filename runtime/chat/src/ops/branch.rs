@@ -15,11 +15,10 @@ fn plan(records: Vec<Record>) -> Plan {
 
 /// No answer of the branch is being written.
 pub(super) fn still(tree: &Tree, top: MessageId) -> Result<(), OpError> {
-    let mut messages = tree.branch(top).into_iter();
-    let streams = messages.any(|id| {
-        let message = tree.message(id);
-        message.is_some_and(|message| message.state == State::Streaming)
-    });
+    let open = tree.streaming().into_iter();
+    let streams = open
+        .flat_map(|id| tree.upward(Some(id)))
+        .any(|id| id == top);
     if streams {
         Err(OpError::Streaming)
     } else {

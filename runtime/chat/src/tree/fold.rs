@@ -40,9 +40,11 @@ impl Tree {
             Record::LeafChosen(record) => self.conversation.active_leaf = record.leaf,
             Record::BranchPruned(record) => {
                 self.pruned.insert(record.message);
+                self.rehide(&[record.message]);
             }
             Record::BranchRestored(record) => {
                 self.pruned.remove(&record.message);
+                self.rehide(&[record.message]);
             }
             Record::BranchMoved(record) => {
                 self.node(record.message, name)?.link = record.parent;
@@ -68,13 +70,18 @@ impl Tree {
             return Err(Oddity::Twice(id));
         }
         self.touch(message.created_ms);
+        if message.state == State::Streaming {
+            self.open.insert(id);
+        }
         let up = link.filter(|link| self.nodes.contains_key(link));
+        let hidden = up.is_some_and(|up| !self.is_visible(up)) || self.is_pruned(id);
         let node = Node {
             message,
             ord: self.next,
             link,
             up,
             children: Vec::new(),
+            hidden,
             streamed: Streamed::default(),
         };
         self.next = self.next.saturating_add(1);
@@ -100,7 +107,7 @@ impl Tree {
     }
 
     /// A message that has not ended.
-    fn open(&mut self, message: MessageId, record: &'static str) -> Result<&mut Node, Oddity> {
+    fn unended(&mut self, message: MessageId, record: &'static str) -> Result<&mut Node, Oddity> {
         let node = self.node(message, record)?;
         if node.message.state == State::Streaming {
             Ok(node)
@@ -115,7 +122,7 @@ impl Tree {
                 let links = self.insert(placeholder.clone())?;
                 (links, self.node(placeholder.id, "attempt began")?)
             }
-            None => (Links::Good, self.open(record.message, "attempt began")?),
+            None => (Links::Good, self.unended(record.message, "attempt began")?),
         };
         node.message.attempts.push(record.attempt.clone());
         self.touch(record.attempt.started_ms);
@@ -123,7 +130,7 @@ impl Tree {
     }
 
     fn text_came(&mut self, record: &TextDelta, name: &'static str) -> Result<(), Oddity> {
-        self.open(record.message, name)?.streamed.add(record);
+        self.unended(record.message, name)?.streamed.add(record);
         Ok(())
     }
 
@@ -152,7 +159,7 @@ impl Tree {
     }
 
     fn message_ended(&mut self, record: &MessageEnded, name: &'static str) -> Result<(), Oddity> {
-        let node = self.open(record.message, name)?;
+        let node = self.unended(record.message, name)?;
         node.streamed = Streamed::default();
         let message = &mut node.message;
         message.parts.clone_from(&record.parts);
@@ -167,6 +174,7 @@ impl Tree {
             message.model.clone_from(&record.model);
         }
         self.touch(record.at_ms);
+        self.open.remove(&record.message);
         Ok(())
     }
 
@@ -174,6 +182,7 @@ impl Tree {
         for id in &record.messages {
             self.nodes.remove(id);
             self.pruned.remove(id);
+            self.open.remove(id);
             self.purged.insert(*id);
         }
         // Not the latest of what is left and what went: a tree without the records that went must be the same.

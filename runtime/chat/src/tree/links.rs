@@ -27,6 +27,20 @@ impl Tree {
             }
             self.attach(id, up);
         }
+        self.rehide(&self.roots.clone());
+    }
+
+    /// Finds anew what is hidden of these branches.
+    pub(super) fn rehide(&mut self, tops: &[MessageId]) {
+        let mut stack: Vec<MessageId> = tops.to_vec();
+        while let Some(id) = stack.pop() {
+            let above = self.parent(id).flatten();
+            let hidden = above.is_some_and(|id| !self.is_visible(id)) || self.is_pruned(id);
+            if let Some(node) = self.nodes.get_mut(&id) {
+                node.hidden = hidden;
+                stack.extend(&node.children);
+            }
+        }
     }
 
     /// Hangs a message below another, as the last of its children.

@@ -2,7 +2,6 @@
 
 use super::{Node, Tree};
 use crate::MessageId;
-use crate::model::State;
 
 /// “2 of 3”.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,11 +53,12 @@ impl Tree {
     /// Whether the message is there and on no hidden branch.
     #[must_use]
     pub fn is_visible(&self, id: MessageId) -> bool {
-        self.contains(id) && !self.upward(Some(id)).any(|id| self.is_pruned(id))
+        self.nodes.get(&id).is_some_and(|node| !node.hidden)
     }
 
-    /// A message, what it hangs below, and so on.
-    pub(crate) fn upward(&self, from: Option<MessageId>) -> impl Iterator<Item = MessageId> {
+    /// A message, what it hangs below, and so on: the path from its end, for whoever shows its last
+    /// messages only.
+    pub fn upward(&self, from: Option<MessageId>) -> impl Iterator<Item = MessageId> {
         let from = from.filter(|id| self.contains(*id));
         std::iter::successors(from, |id| self.parent(*id).flatten())
     }
@@ -173,10 +173,15 @@ impl Tree {
         also: Option<MessageId>,
     ) -> Option<MessageId> {
         let mut top = from.filter(|id| self.contains(*id));
-        for id in self.upward(top) {
-            if self.is_pruned(id) || also == Some(id) {
-                top = self.parent(id).flatten();
-            }
+        while let Some(id) = top.filter(|id| !self.is_visible(*id)) {
+            top = self.parent(id).flatten();
+        }
+        if also.is_some_and(|also| self.upward(top).any(|id| id == also)) {
+            top = also.and_then(|also| self.parent(also)).flatten();
+        }
+        // Mostly what was chosen is an end still.
+        if top.is_some() && self.visible_children(top, also).next().is_none() {
+            return top;
         }
         let nodes = self.visible_nodes(top, also).into_iter();
         let ends = nodes.filter(|node| self.is_leaf(node, also));
@@ -185,8 +190,8 @@ impl Tree {
 
     /// The newest end of a hidden branch once it is restored; `None` if it stays hidden all the same.
     pub(crate) fn end_restored(&self, top: MessageId) -> Option<MessageId> {
-        let mut above = self.upward(Some(top)).skip(1);
-        if above.any(|id| self.is_pruned(id)) {
+        let above = self.parent(top)?;
+        if above.is_some_and(|id| !self.is_visible(id)) {
             return None;
         }
         let nodes = self.visible_nodes(Some(top), None).into_iter();
@@ -228,9 +233,8 @@ impl Tree {
     /// The answers that are being written, in the order in which they began.
     #[must_use]
     pub fn streaming(&self) -> Vec<MessageId> {
-        let mut nodes: Vec<&Node> = self.nodes.values().collect();
-        nodes.retain(|node| node.message.state == State::Streaming);
-        nodes.sort_unstable_by_key(|node| node.ord);
-        nodes.into_iter().map(|node| node.message.id).collect()
+        let mut open: Vec<MessageId> = self.open.iter().copied().collect();
+        self.sort(&mut open);
+        open
     }
 }

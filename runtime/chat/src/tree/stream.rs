@@ -161,15 +161,8 @@ impl Tree {
     /// had come, and returns the records that say so. The tree is right whether or not they can be
     /// written.
     pub fn recover(&mut self, now_ms: u64) -> Vec<Record> {
-        let mut open: Vec<(u64, MessageId)> = Vec::new();
-        for (id, node) in &self.nodes {
-            if node.message.state == State::Streaming {
-                open.push((node.ord, *id));
-            }
-        }
-        open.sort_unstable();
         let mut records = Vec::new();
-        for (_, id) in open {
+        for id in self.streaming() {
             let Some(node) = self.nodes.get(&id) else {
                 continue;
             };
