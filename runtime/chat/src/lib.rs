@@ -5,7 +5,9 @@
 //! repeat; it knows no store, no actor and no network. What is written down is its own set of types
 //! ([`model`]), which grow by one rule and convert to and from `vale_types`.
 
+pub mod export;
 pub mod ids;
+pub mod import;
 pub mod model;
 mod word;
 
