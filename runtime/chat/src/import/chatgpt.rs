@@ -214,7 +214,8 @@ pub(super) fn read(element: Element, mapping: Vec<(String, GptNode)>) -> Neutral
     for (id, node) in mapping {
         let mut lead = false;
         let message = node.message.and_then(|message| {
-            lead = message.content.content_type.as_deref() == Some("thoughts");
+            let kind = message.content.content_type.as_deref();
+            lead = matches!(kind, Some("thoughts" | "reasoning_recap"));
             let parent = node.parent.as_deref();
             message.read(&id, parent, &mut conversation.system_prompt)
         });
@@ -255,7 +256,7 @@ impl GptMessage {
             return None;
         }
         if self.metadata.is_visually_hidden_from_conversation
-            || matches!(kind, "model_editable_context" | "reasoning_recap")
+            || kind == "model_editable_context"
             || (self.weight == Some(0.0) && matches!(role, "system" | "tool"))
         {
             return None;
@@ -281,6 +282,10 @@ impl GptMessage {
                 Some("interrupted") => Some(Finish::Cancelled),
                 _ => None,
             };
+        }
+        if kind == "reasoning_recap" {
+            // Only "Thought for 4 seconds"; what was thought passes through it.
+            return Some(message);
         }
         let files = self.metadata.attachments;
         let references = self.metadata.content_references;

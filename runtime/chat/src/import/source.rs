@@ -2,7 +2,7 @@
 //! to hold conversations.
 
 use std::collections::VecDeque;
-use std::io::{BufReader, Read, Seek};
+use std::io::{self, BufReader, Read, Seek};
 use std::path::PathBuf;
 
 use super::Limits;
@@ -22,6 +22,9 @@ const BUFFER: usize = 256 << 10;
 
 /// Values of an entry of a zip that may be something else before it is left alone.
 const PATIENCE: u32 = 64;
+
+/// Bytes after the last conversation that are looked at.
+const AFTER: u64 = 64 << 20;
 
 /// Memory that the buffer keeps between conversations, bytes.
 const KEPT: usize = 8 << 20;
@@ -152,18 +155,30 @@ impl Source {
             match &mut self.state {
                 State::Native(native) => {
                     shelf.found = true;
-                    match native.next(around)? {
-                        Some(item) => return Ok(Some(Taken::Native(item))),
-                        None => self.state = State::Nothing,
+                    match native.next(around) {
+                        Ok(Some(item)) => return Ok(Some(Taken::Native(item))),
+                        Ok(None) => self.state = State::Nothing,
+                        Err(ImportError::Read(error)) => self.give_up(error, shelf, around)?,
+                        Err(error) => return Err(error),
                     }
                 }
                 State::Values(values) => {
                     if self.buffer.capacity() > KEPT {
                         self.buffer = Vec::new();
                     }
-                    let next = values.next(&mut self.buffer)?;
-                    if let Some(taken) = self.value(next, shelf, around)? {
-                        return Ok(Some(taken));
+                    let mut next = values.next(&mut self.buffer);
+                    if matches!(next, Ok(Next::End)) && shelf.in_zip {
+                        // The checksum stands at the end of the entry.
+                        next = values.read_on(AFTER).map(|()| Next::End);
+                    }
+                    match next.map_err(ImportError::from) {
+                        Ok(next) => {
+                            if let Some(taken) = self.value(next, shelf, around)? {
+                                return Ok(Some(taken));
+                            }
+                        }
+                        Err(ImportError::Read(error)) => self.give_up(error, shelf, around)?,
+                        Err(error) => return Err(error),
                     }
                 }
                 State::Nothing => {
@@ -184,6 +199,26 @@ impl Source {
                 }
             }
         }
+    }
+
+    /// An entry of a zip that is damaged costs itself; anything else that fails to be read ends the
+    /// import.
+    fn give_up<F: FileStore>(
+        &mut self,
+        error: io::Error,
+        shelf: &mut Shelf,
+        around: &mut Surroundings<'_, F>,
+    ) -> Result<(), ImportError> {
+        use io::ErrorKind::{InvalidData, InvalidInput, UnexpectedEof};
+        if !shelf.in_zip || !matches!(error.kind(), InvalidData | InvalidInput | UnexpectedEof) {
+            return Err(ImportError::Read(error));
+        }
+        around.report.cut_off = Some(format!(
+            "The zip file is damaged ({error}). What could be read is imported; download the export again and import it to get the rest."
+        ));
+        shelf.found = true;
+        self.state = State::Nothing;
+        Ok(())
     }
 
     /// What became of one value.

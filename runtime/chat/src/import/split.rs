@@ -2,7 +2,7 @@
 //! follow each other. One value is in memory at a time, cleaned by [`Strings`]; a value that is
 //! broken, too deep or too big costs itself and not the rest.
 
-use std::io::{self, BufRead};
+use std::io::{self, BufRead, Read};
 
 use super::lenient::Strings;
 
@@ -95,6 +95,11 @@ impl<R: BufRead> Values<R> {
     /// The reader, behind the last value.
     pub(super) fn into_inner(self) -> R {
         self.reader
+    }
+
+    /// Reads what stands behind the last value, at most `limit` bytes.
+    pub(super) fn read_on(&mut self, limit: u64) -> io::Result<()> {
+        io::copy(&mut (&mut self.reader).take(limit), &mut io::sink()).map(drop)
     }
 
     /// The next value into `out`, which is emptied first.
@@ -349,5 +354,123 @@ impl Scan<'_> {
 
     fn spoil(&mut self, why: Unfit) {
         self.unfit.get_or_insert(why);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::BufReader;
+
+    use super::{Next, Unfit, ValueLimits, Values};
+
+    const LIMITS: ValueLimits = ValueLimits {
+        bytes: 200,
+        string: 60,
+        values: 40,
+        depth: 8,
+    };
+
+    /// Every value of `text`, or why it is not there, and how it ends.
+    fn split(text: &[u8], capacity: usize) -> Vec<String> {
+        let mut values = Values::new(BufReader::with_capacity(capacity, text), LIMITS);
+        let mut out = Vec::new();
+        let mut seen = Vec::new();
+        loop {
+            let next = values.next(&mut out).unwrap();
+            seen.push(match next {
+                Next::Value => String::from_utf8(out.clone()).unwrap(),
+                other => format!("{other:?}"),
+            });
+            if matches!(next, Next::End | Next::Truncated | Next::NotJson) {
+                return seen;
+            }
+        }
+    }
+
+    fn unfit(why: Unfit) -> String {
+        format!("{:?}", Next::Unfit(why))
+    }
+
+    #[test]
+    fn values_come_one_by_one_at_every_buffer_border() {
+        let deep = "[".repeat(30) + &"]".repeat(30);
+        let many = format!("[{}0]", "0,".repeat(50));
+        let wide = format!("{{\"a\":[{}]}}", vec!["\"0123456789\""; 25].join(","));
+        let long = format!("{{\"a\":\"{}\"}}", "x".repeat(100));
+        let cases: Vec<(Vec<u8>, Vec<String>)> = vec![
+            (b"[]".to_vec(), vec!["End".into()]),
+            (b" \n".to_vec(), vec!["NotJson".into()]),
+            (b"hello".to_vec(), vec!["NotJson".into()]),
+            (
+                b"\xef\xbb\xbf[{\"a\":1}, {\"b\" : [2 ,3]}\n,null,\"x]\",[]]".to_vec(),
+                vec![
+                    "{\"a\":1}".into(),
+                    "{\"b\" :[2 ,3]}".into(),
+                    "null".into(),
+                    "\"x]\"".into(),
+                    "[]".into(),
+                    "End".into(),
+                ],
+            ),
+            (
+                b"{\"a\":\"}\\\"{\"}\n{\"b\":2}".to_vec(),
+                vec![
+                    "{\"a\":\"}\\\"{\"}".into(),
+                    "{\"b\":2}".into(),
+                    "End".into(),
+                ],
+            ),
+            (
+                b"[{\"a\":NaN,\"b\":-Infinity,\"c\":[Infinity]},{\"d\":1}]".to_vec(),
+                vec![
+                    "{\"a\":null,\"b\":null,\"c\":[null]}".into(),
+                    "{\"d\":1}".into(),
+                    "End".into(),
+                ],
+            ),
+            // A value that does not close as it opened costs only itself.
+            (
+                b"[{\"a\":[}, {\"b\":2}]".to_vec(),
+                vec!["{\"a\":[}".into(), "{\"b\":2}".into(), "End".into()],
+            ),
+            (
+                b"[{\"a\":1},{\"b\":".to_vec(),
+                vec!["{\"a\":1}".into(), "Truncated".into()],
+            ),
+            (
+                b"[{\"a\":1},".to_vec(),
+                vec!["{\"a\":1}".into(), "Truncated".into()],
+            ),
+            (b"[{\"a\":\"\\ud8".to_vec(), vec!["Truncated".into()]),
+            (
+                format!("[{deep},{{\"a\":1}},{many},{{\"b\":1}},{wide},{{\"c\":1}},{long}]")
+                    .into_bytes(),
+                vec![
+                    unfit(Unfit::TooDeep),
+                    "{\"a\":1}".into(),
+                    unfit(Unfit::TooManyValues),
+                    "{\"b\":1}".into(),
+                    unfit(Unfit::TooBig),
+                    "{\"c\":1}".into(),
+                    "{\"a\":\"\\u0000too-long:100\"}".into(),
+                    "End".into(),
+                ],
+            ),
+        ];
+        for (text, expected) in cases {
+            for capacity in [1, 2, 3, 7, 16, 61, 4096] {
+                let shown = String::from_utf8_lossy(&text).into_owned();
+                assert_eq!(split(&text, capacity), expected, "{shown} by {capacity}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_bomb_of_brackets_needs_no_memory() {
+        let bomb = vec![b'['; 4 << 20];
+        let mut values = Values::new(BufReader::new(bomb.as_slice()), LIMITS);
+        let mut out = Vec::new();
+        assert_eq!(values.next(&mut out).unwrap(), Next::Truncated);
+        assert!(out.capacity() < 4096 && values.open.capacity() < 4096);
     }
 }
