@@ -1,6 +1,6 @@
 //! A history of 300 MB is read in little memory. A binary of its own: the peak is the process's.
 #![cfg(target_os = "linux")]
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::io::{self, Read};
 

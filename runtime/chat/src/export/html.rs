@@ -10,7 +10,7 @@ use pulldown_cmark_escape::{escape_html, escape_html_body_text};
 
 use super::parts::{extra_note, file_label, long_text, speaker, state_note, summary, title};
 use super::paths::rows;
-use super::{Branches, ExportError, ExportReport, Exported, Pages, Source, page_name};
+use super::{Branches, ExportError, ExportReport, Exported, OpenFile, Pages, Source, page_name};
 use crate::model::{Attachment, Media, Message, Part, ResultPart, Role, ToolCall, ToolResult};
 
 /// The largest file that a page takes in, bytes.
@@ -309,7 +309,7 @@ impl Page<'_> {
         let file = source
             .file(attachment.blake3)
             .map_err(ExportError::Source)?;
-        let Some((mut bytes, size)) = file else {
+        let Some(OpenFile { mut bytes, size }) = file else {
             self.report.missing_files += 1;
             return self.note(&format!("A file that is not there any more: {label}"));
         };

@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::format::{EndLine, FILES_FOLDER, FileLine, LineRef, VERSION, files_of};
-use super::{ExportError, ExportReport, Exported, Pages, Source};
+use super::{ExportError, ExportReport, Exported, OpenFile, Pages, Source};
 use crate::model::BlobHash;
 
 /// Bytes of a file in one line.
@@ -113,7 +113,8 @@ impl Export<'_, '_> {
         if let Files::Left = self.files {
             return Ok(());
         }
-        let Some((mut bytes, size)) = source.file(hash).map_err(ExportError::Source)? else {
+        let Some(OpenFile { mut bytes, size }) = source.file(hash).map_err(ExportError::Source)?
+        else {
             self.report.missing_files += 1;
             return Ok(());
         };

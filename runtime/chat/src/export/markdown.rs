@@ -69,8 +69,8 @@ fn write_file(
         .map_err(ExportError::Source)?
     {
         None => report.missing_files += 1,
-        Some((mut bytes, _)) => {
-            pages.write(&path, &mut |out| io::copy(&mut bytes, out).map(drop))?;
+        Some(mut file) => {
+            pages.write(&path, &mut |out| io::copy(&mut file.bytes, out).map(drop))?;
             report.files += 1;
         }
     }

@@ -48,6 +48,14 @@ pub struct Link {
     pub pruned: bool,
 }
 
+/// A file of a message, to be read.
+pub struct OpenFile<'a> {
+    /// What is in it.
+    pub bytes: Box<dyn Read + 'a>,
+    /// Bytes.
+    pub size: u64,
+}
+
 /// Where an export takes its conversations from.
 pub trait Source {
     /// All folders, parents before children.
@@ -73,11 +81,11 @@ pub trait Source {
         message: MessageId,
     ) -> Result<Option<Message>, SourceError>;
 
-    /// A file and its size in bytes. `None` where it is not there any more.
+    /// A file. `None` where it is not there any more.
     ///
     /// # Errors
     /// Whatever else keeps it from giving it; the export then ends.
-    fn file(&mut self, hash: BlobHash) -> Result<Option<(Box<dyn Read + '_>, u64)>, SourceError>;
+    fn file(&mut self, hash: BlobHash) -> Result<Option<OpenFile<'_>>, SourceError>;
 }
 
 /// Where the pages and files of an export go.

@@ -93,12 +93,12 @@ pub(super) fn long_text(
     let file = source
         .file(attachment.blake3)
         .map_err(ExportError::Source)?;
-    let Some((file, _)) = file else {
+    let Some(file) = file else {
         report.missing_files += 1;
         return Ok(None);
     };
     let mut bytes = Vec::new();
-    file.take(LONGEST).read_to_end(&mut bytes)?;
+    file.bytes.take(LONGEST).read_to_end(&mut bytes)?;
     Ok(Some(match String::from_utf8(bytes) {
         Ok(text) => text,
         Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),

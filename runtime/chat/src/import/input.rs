@@ -95,7 +95,8 @@ pub struct Progress {
     pub total: Option<u64>,
 }
 
-type Callback = Box<dyn FnMut(Progress) -> ControlFlow<()> + Send>;
+/// Told how far an import is; may stop it.
+pub type OnProgress = Box<dyn FnMut(Progress) -> ControlFlow<()> + Send>;
 
 /// Told by every reader of one import.
 #[derive(Clone)]
@@ -103,7 +104,7 @@ pub(super) struct Meter(Arc<Mutex<MeterState>>);
 
 struct MeterState {
     progress: Progress,
-    callback: Callback,
+    callback: OnProgress,
 }
 
 /// The callback asked for an end.
@@ -112,7 +113,7 @@ struct MeterState {
 pub(super) struct Stopped;
 
 impl Meter {
-    pub(super) fn new(total: Option<u64>, callback: Callback) -> Self {
+    pub(super) fn new(total: Option<u64>, callback: OnProgress) -> Self {
         let progress = Progress { read: 0, total };
         Self(Arc::new(Mutex::new(MeterState { progress, callback })))
     }

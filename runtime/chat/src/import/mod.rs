@@ -12,10 +12,12 @@
 mod any;
 mod archive;
 mod chatgpt;
+mod chatgpt_content;
 mod claude;
 mod convert;
 mod element;
 mod files;
+mod fingerprint;
 mod graph;
 mod input;
 mod lenient;
@@ -25,6 +27,7 @@ mod native;
 pub(crate) mod neutral;
 mod open_webui;
 mod report;
+mod scan;
 mod source;
 mod split;
 pub(crate) mod time;
@@ -39,7 +42,7 @@ use archive::Archive;
 use convert::Converter;
 pub use files::{FileStore, HashOnly, StoredFile};
 use input::Meter;
-pub use input::{Input, Progress};
+pub use input::{Input, OnProgress, Progress};
 use native::{NativeConversation, NativeItem, Surroundings, fetch_beside};
 use neutral::Neutral;
 pub use report::{ImportError, Mended, MissingFile, Report, Skipped};
@@ -87,13 +90,16 @@ impl Default for Limits {
     }
 }
 
+/// Says with which digest a conversation came, if it is there.
+pub type Known = Box<dyn FnMut(&SourceRef) -> Option<Digest> + Send>;
+
 /// How to import.
 pub struct Options {
     /// What is there already of a conversation in the export: the digest it came with. Of our own
     /// exports `app` is [`NATIVE_APP`] and `id` the conversation's.
-    pub known: Box<dyn FnMut(&SourceRef) -> Option<Digest> + Send>,
+    pub known: Known,
     /// Told of each piece read; may stop the import.
-    pub progress: Box<dyn FnMut(Progress) -> ControlFlow<()> + Send>,
+    pub progress: OnProgress,
     /// How large things may be.
     pub limits: Limits,
 }
@@ -273,7 +279,7 @@ impl<F: FileStore> Import<F> {
                 .skip(index, title, "Left out: there is no message in it.");
             return Ok(());
         }
-        let digest = convert::digest(&neutral, &placement);
+        let digest = fingerprint::digest(&neutral, &placement);
         let id = neutral.id.clone().filter(|id| !id.is_empty());
         let source = SourceRef {
             app: neutral.app.to_owned(),

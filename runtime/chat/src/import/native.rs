@@ -63,7 +63,7 @@ pub(super) fn check_version(version: f64) -> Result<(), ImportError> {
     Err(ImportError::Newer(version))
 }
 
-enum Read1 {
+enum Got {
     Line(Box<Line>),
     Damaged(String),
     End,
@@ -79,19 +79,19 @@ impl<R: BufRead> Native<R> {
         }
     }
 
-    fn line(&mut self, limit: usize) -> io::Result<Read1> {
+    fn line(&mut self, limit: usize) -> io::Result<Got> {
         if let Some(line) = self.pending.take() {
-            return Ok(Read1::Line(Box::new(line)));
+            return Ok(Got::Line(Box::new(line)));
         }
         Ok(
             match next_line(&mut self.reader, &mut self.buffer, limit)? {
-                LineNext::End => Read1::End,
+                LineNext::End => Got::End,
                 LineNext::TooLong => {
-                    Read1::Damaged(format!("a line is longer than {} MiB", limit >> 20))
+                    Got::Damaged(format!("a line is longer than {} MiB", limit >> 20))
                 }
                 LineNext::Line => match serde_json::from_slice::<Line>(&self.buffer) {
-                    Ok(line) => Read1::Line(Box::new(line)),
-                    Err(error) => Read1::Damaged(format!("a line could not be read ({error})")),
+                    Ok(line) => Got::Line(Box::new(line)),
+                    Err(error) => Got::Damaged(format!("a line could not be read ({error})")),
                 },
             },
         )
@@ -104,14 +104,14 @@ impl<R: BufRead> Native<R> {
     ) -> Result<Option<NativeItem>, ImportError> {
         loop {
             let line = match self.line(around.limits.conversation_bytes)? {
-                Read1::Line(line) => *line,
-                Read1::Damaged(why) => {
+                Got::Line(line) => *line,
+                Got::Damaged(why) => {
                     around
                         .report
                         .skip(around.index, None, format!("Left out: {why}."));
                     continue;
                 }
-                Read1::End => {
+                Got::End => {
                     if !self.ended {
                         around.report.cut_off = Some(
                             "The export ends before its last line. What came before is imported; export again to get the rest."
@@ -158,13 +158,13 @@ impl<R: BufRead> Native<R> {
         let mut met = 0_u64;
         loop {
             match self.line(around.limits.conversation_bytes)? {
-                Read1::End => break,
-                Read1::Damaged(why) => {
+                Got::End => break,
+                Got::Damaged(why) => {
                     met += 1;
                     let what = format!("One message is left out: {why}.");
                     around.report.mend(around.index, title.as_deref(), what);
                 }
-                Read1::Line(line) => {
+                Got::Line(line) => {
                     if let Some(file) = line.file {
                         self.file(file, around)?;
                         continue;
@@ -302,8 +302,8 @@ impl<R: BufRead> Read for FileLines<'_, R> {
                 return Ok(0);
             }
             let line = match self.native.line(self.limit)? {
-                Read1::Line(line) => *line,
-                Read1::Damaged(_) | Read1::End => return Err(damaged()),
+                Got::Line(line) => *line,
+                Got::Damaged(_) | Got::End => return Err(damaged()),
             };
             let Some(text) = line.bytes else {
                 self.native.pending = Some(line);

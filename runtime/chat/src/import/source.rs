@@ -13,7 +13,8 @@ use super::input::{Input, Meter, Metered};
 use super::native::{Native, NativeItem, Surroundings, check_version};
 use super::neutral::Neutral;
 use super::report::ImportError;
-use super::split::{Next, Unfit, ValueLimits, Values};
+use super::scan::{Unfit, ValueLimits};
+use super::split::{Next, Values};
 
 type Reader = BufReader<Box<dyn Read + Send>>;
 
@@ -62,7 +63,7 @@ pub(super) struct Source {
 enum State {
     Nothing,
     Values(Values<Reader>),
-    Native(Native<Reader>),
+    Native(Box<Native<Reader>>),
 }
 
 /// A conversation or a folder, as it was in the export.
@@ -239,7 +240,7 @@ impl Source {
                     if let State::Values(values) =
                         std::mem::replace(&mut self.state, State::Nothing)
                     {
-                        self.state = State::Native(Native::new(values.into_inner()));
+                        self.state = State::Native(Box::new(Native::new(values.into_inner())));
                     }
                 }
                 Ok(Recognised::Unknown(title)) => self.stranger(title, shelf, around),
@@ -253,13 +254,13 @@ impl Source {
             Next::Unfit(unfit) => {
                 let limits = around.limits;
                 let why = match unfit {
-                    Unfit::TooBig => {
+                    Unfit::Big => {
                         format!("it is larger than {} MiB", limits.conversation_bytes >> 20)
                     }
-                    Unfit::TooManyValues => {
+                    Unfit::Crowded => {
                         format!("it has more than {} values", limits.conversation_values)
                     }
-                    Unfit::TooDeep => {
+                    Unfit::Deep => {
                         format!("its JSON is more than {} levels deep", limits.depth)
                     }
                 };

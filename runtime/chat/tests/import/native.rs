@@ -181,7 +181,7 @@ fn conversation(number: u64, title: String, seeds: Vec<Seed>, files: &mut Memory
         messages.push(message);
     }
     conversation.active_leaf = messages.last().map(|message| message.id);
-    conversation.deleted_ms = (number % 2 == 0).then_some(99);
+    conversation.deleted_ms = number.is_multiple_of(2).then_some(99);
     conversation.folder = Some(FolderId::new(1, &mut || bytes(1)));
     conversation.settings = Settings {
         temperature,

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::io::{self, Read, Write};
 
-use vale_chat::export::{Exported, Link, Pages, Source, SourceError};
+use vale_chat::export::{Exported, Link, OpenFile, Pages, Source, SourceError};
 use vale_chat::import::{
     FileStore, Import, ImportError, Imported, Input, Item, Options, Report, StoredFile,
 };
@@ -191,10 +191,10 @@ impl Source for Kept {
         let mut messages = current.messages.iter();
         Ok(messages.find(|own| own.id == message).cloned())
     }
-    fn file(&mut self, hash: BlobHash) -> Result<Option<(Box<dyn Read + '_>, u64)>, SourceError> {
-        Ok(self.files.0.get(&hash).map(|bytes| {
-            let reader: Box<dyn Read + '_> = Box::new(bytes.as_slice());
-            (reader, bytes.len() as u64)
+    fn file(&mut self, hash: BlobHash) -> Result<Option<OpenFile<'_>>, SourceError> {
+        Ok(self.files.0.get(&hash).map(|bytes| OpenFile {
+            bytes: Box::new(bytes.as_slice()),
+            size: bytes.len() as u64,
         }))
     }
 }
