@@ -5,10 +5,20 @@
 //! repeat; it knows no store, no actor and no network. What is written down is its own set of types
 //! ([`model`]), which grow by one rule and convert to and from `vale_types`.
 
+mod change;
 pub mod export;
 pub mod ids;
 pub mod import;
+pub mod library;
 pub mod model;
+pub mod ops;
+pub mod record;
+pub mod title;
+pub mod tree;
 mod word;
 
-pub use ids::{AttemptId, ConversationId, FolderId, GroupId, IdSource, MessageId};
+pub use change::Change;
+pub use ids::{AttemptId, ConversationId, FolderId, GroupId, IdSource, MessageId, SystemIds};
+pub use library::Library;
+pub use record::{Record, RecordError};
+pub use tree::{Oddity, Tree};

@@ -171,6 +171,9 @@ pub struct Message {
     /// The answer whose text it begins with and goes on from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub continues: Option<MessageId>,
+    /// The message whose content the person changed to get this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edits: Option<MessageId>,
     /// The message of another conversation that it is a copy of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub copied_from: Option<MessageId>,
@@ -213,6 +216,7 @@ impl Message {
             state: State::Complete,
             group: None,
             continues: None,
+            edits: None,
             copied_from: None,
             model: None,
             finish: None,
