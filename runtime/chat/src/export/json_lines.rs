@@ -90,10 +90,12 @@ impl Export<'_, '_> {
             let message = source
                 .message(conversation.id, link.id)
                 .map_err(ExportError::Source)?;
-            let Some(message) = message else {
+            let Some(mut message) = message else {
                 self.report.missing_messages += 1;
                 continue;
             };
+            // Where it hangs now, if its branch was moved.
+            message.parent = link.parent;
             for hash in files_of(&message) {
                 if self.written.insert(hash) {
                     self.file(source, hash)?;

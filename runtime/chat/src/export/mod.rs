@@ -17,7 +17,7 @@ use std::io::{self, BufWriter, Read, Write};
 use std::path::PathBuf;
 
 use crate::model::{BlobHash, Conversation, Folder, Message};
-use crate::{ConversationId, MessageId};
+use crate::{ConversationId, MessageId, Tree};
 
 pub use format::FILES_FOLDER;
 pub use html::html;
@@ -46,6 +46,22 @@ pub struct Link {
     pub parent: Option<MessageId>,
     /// The branch that begins here is hidden.
     pub pruned: bool,
+}
+
+impl Exported {
+    /// A conversation in memory, with its messages in the order in which they came.
+    #[must_use]
+    pub fn of(tree: &Tree) -> Self {
+        let link = |message: &Message| Link {
+            id: message.id,
+            parent: tree.parent(message.id).flatten(),
+            pruned: tree.is_pruned(message.id),
+        };
+        Self {
+            conversation: tree.conversation().clone(),
+            links: tree.messages().into_iter().map(link).collect(),
+        }
+    }
 }
 
 /// A file of a message, to be read.

@@ -26,6 +26,7 @@ mod lines;
 mod native;
 pub(crate) mod neutral;
 mod open_webui;
+mod records;
 mod report;
 mod scan;
 mod source;
@@ -33,9 +34,11 @@ mod split;
 pub(crate) mod time;
 
 use std::collections::{HashSet, VecDeque};
+use std::fmt;
 use std::ops::ControlFlow;
+use std::str::FromStr;
 
-use crate::model::{Conversation, Folder, Message, SourceRef};
+use crate::model::{BlobHash, BlobHashError, Conversation, Folder, Message, SourceRef};
 use crate::{FolderId, MessageId};
 
 use archive::Archive;
@@ -58,6 +61,20 @@ pub const NATIVE_APP: &str = "valechat";
 /// A fingerprint of a conversation in an export: equal means that nothing changed there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Digest(pub [u8; 32]);
+
+/// 64 hexadecimal digits.
+impl fmt::Display for Digest {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        BlobHash::new(self.0).fmt(formatter)
+    }
+}
+
+impl FromStr for Digest {
+    type Err = BlobHashError;
+    fn from_str(text: &str) -> Result<Self, BlobHashError> {
+        text.parse().map(|hash: BlobHash| Self(*hash.as_bytes()))
+    }
+}
 
 /// How large things may be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,7 +133,7 @@ impl Default for Options {
 
 /// Why a conversation is given out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Change {
+pub enum Novelty {
     /// It was not there.
     New,
     /// It was there with another digest. Messages that were there have the ids they had.
@@ -138,7 +155,7 @@ pub struct Imported {
     /// Its fingerprint.
     pub digest: Digest,
     /// Whether it was there.
-    pub change: Change,
+    pub novelty: Novelty,
 }
 
 /// What an import gives.
@@ -229,14 +246,14 @@ impl<F: FileStore> Import<F> {
     }
 
     /// Whether a conversation is wanted, and why.
-    fn wanted(&mut self, source: &SourceRef, digest: Digest) -> Option<Change> {
+    fn wanted(&mut self, source: &SourceRef, digest: Digest) -> Option<Novelty> {
         match (self.options.known)(source) {
             Some(known) if known == digest => {
                 self.report.already_there += 1;
                 None
             }
-            Some(_) => Some(Change::Changed),
-            None => Some(Change::New),
+            Some(_) => Some(Novelty::Changed),
+            None => Some(Novelty::New),
         }
     }
 
@@ -286,7 +303,7 @@ impl<F: FileStore> Import<F> {
             // Without an id it is known by its content.
             id: id.unwrap_or_else(|| blake3::Hash::from(digest.0).to_hex().to_string()),
         };
-        let Some(change) = self.wanted(&source, digest) else {
+        let Some(novelty) = self.wanted(&source, digest) else {
             return Ok(());
         };
         let folder = neutral.folder.as_ref();
@@ -308,7 +325,7 @@ impl<F: FileStore> Import<F> {
             pruned: Vec::new(),
             source,
             digest,
-            change,
+            novelty,
         });
         Ok(())
     }
@@ -326,7 +343,7 @@ impl<F: FileStore> Import<F> {
             app: NATIVE_APP.to_owned(),
             id: conversation.id.to_string(),
         };
-        let Some(change) = self.wanted(&source, digest) else {
+        let Some(novelty) = self.wanted(&source, digest) else {
             return Ok(());
         };
         let mut around = Surroundings {
@@ -343,15 +360,15 @@ impl<F: FileStore> Import<F> {
             pruned,
             source,
             digest,
-            change,
+            novelty,
         });
         Ok(())
     }
 
     fn give(&mut self, imported: Imported) {
-        match imported.change {
-            Change::New => self.report.imported += 1,
-            Change::Changed => self.report.updated += 1,
+        match imported.novelty {
+            Novelty::New => self.report.imported += 1,
+            Novelty::Changed => self.report.updated += 1,
         }
         self.report.messages += imported.messages.len() as u64;
         self.ready.push_back(Item::Conversation(Box::new(imported)));

@@ -1,6 +1,6 @@
 //! Real-shaped exports, one of each app.
 
-use vale_chat::import::Change;
+use vale_chat::import::Novelty;
 use vale_chat::model::{Finish, Role, State, TitleSource};
 
 use super::support::{fixture, import, leaf, message, parts, shape};
@@ -16,7 +16,7 @@ fn chatgpt_brings_branches_thinking_tools_sources_and_what_the_person_said_of_hi
         "system, context, thoughts and recap are no messages"
     );
     assert_eq!(leaf(tides), "a1");
-    assert_eq!(tides.change, Change::New);
+    assert_eq!(tides.novelty, Novelty::New);
 
     let conversation = &tides.conversation;
     assert_eq!(conversation.title, "Tides and a chart");

@@ -12,6 +12,7 @@ mod formats;
 mod hostile;
 mod native;
 mod pages;
+mod records;
 mod resume;
 mod scale;
 mod support;

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use vale_chat::export::{Files, FolderPages, json_lines};
-use vale_chat::import::{Change, Digest, Imported, Input, Options};
+use vale_chat::import::{Digest, Imported, Input, Novelty, Options};
 use vale_chat::model::{
     Attachment, Attempt, AttemptError, AttemptReason, Conversation, Cost, Extra, Finish, Folder,
     Media, Message, ModelName, Outcome as End, Part, ResultPart, Role, Settings, SourceRef, State,
@@ -202,7 +202,7 @@ fn conversation(number: u64, title: String, seeds: Vec<Seed>, files: &mut Memory
         messages,
         pruned,
         digest: Digest([0; 32]),
-        change: Change::New,
+        novelty: Novelty::New,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Markdown and HTML, for people.
 
 use vale_chat::export::{Branches, html, markdown};
-use vale_chat::import::{Change, Digest, Imported};
+use vale_chat::import::{Digest, Imported, Novelty};
 use vale_chat::model::{
     Attachment, Conversation, Media, Message, ModelName, Part, Role, SourceRef, State,
     ThinkingBlock, ToolCall,
@@ -86,7 +86,7 @@ fn conversation() -> (Imported, Memory) {
             id: "x".into(),
         },
         digest: Digest([0; 32]),
-        change: Change::New,
+        novelty: Novelty::New,
     };
     (imported, files)
 }

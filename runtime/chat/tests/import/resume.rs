@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use vale_chat::import::{Change, Digest, Input, Options};
+use vale_chat::import::{Digest, Input, Novelty, Options};
 use vale_chat::model::SourceRef;
 
 use super::support::{Outcome, fixture, import_with};
@@ -53,7 +53,7 @@ fn the_same_export_brings_nothing_new_and_a_grown_conversation_only_itself() {
     assert_eq!(second.conversations.len(), 1);
     assert_eq!((second.report.updated, second.report.already_there), (1, 1));
     let (before, after) = (&first.conversations[1], &second.conversations[0]);
-    assert_eq!(after.change, Change::Changed);
+    assert_eq!(after.novelty, Novelty::Changed);
     assert_eq!(after.conversation.id, before.conversation.id);
     let ids = |of: &vale_chat::import::Imported| -> Vec<_> {
         of.messages.iter().map(|message| message.id).collect()
