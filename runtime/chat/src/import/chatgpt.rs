@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::any::{Time, any, objects};
+use super::any::{Any, Time, any, objects};
 use super::chatgpt_content::{Content, FileRef, Reference};
 use super::element::Element;
 use super::neutral::{FileBytes, Neutral, NeutralFolder, NeutralMessage, NeutralPart, Node};
@@ -16,7 +16,7 @@ pub(super) struct GptNode {
     #[serde(deserialize_with = "any")]
     children: Vec<Option<String>>,
     #[serde(deserialize_with = "any")]
-    message: Option<GptMessage>,
+    message: Option<Box<GptMessage>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -72,6 +72,12 @@ struct FinishDetails {
 }
 
 objects!(GptNode, GptMessage, Author, Metadata, FinishDetails,);
+
+impl Any for Option<Box<GptMessage>> {
+    fn object<'de, A: serde::de::MapAccess<'de>>(object: A) -> Result<Self, A::Error> {
+        GptMessage::object(object).map(|message| Some(Box::new(message)))
+    }
+}
 
 /// Reads a conversation with a `mapping`.
 pub(super) fn read(element: Element, mapping: Vec<(String, GptNode)>) -> Neutral {

@@ -47,7 +47,7 @@ enum GptPart {
     #[default]
     Nothing,
     Text(String),
-    Asset(Asset),
+    Asset(Box<Asset>),
 }
 
 impl Any for GptPart {
@@ -55,7 +55,7 @@ impl Any for GptPart {
         Self::Text(text)
     }
     fn object<'de, A: serde::de::MapAccess<'de>>(object: A) -> Result<Self, A::Error> {
-        Asset::object(object).map(Self::Asset)
+        Asset::object(object).map(|asset| Self::Asset(Box::new(asset)))
     }
 }
 

@@ -42,6 +42,8 @@ pub(super) struct Converter<'a, F> {
     pub report: &'a mut Report,
     /// The conversation's place in the export.
     pub index: u64,
+    /// Bytes of text that the message being converted may still take.
+    pub left: usize,
 }
 
 /// A title in one line, or none.
@@ -152,6 +154,7 @@ impl<F: FileStore> Converter<'_, F> {
                 finish,
                 ..
             } = message;
+            self.left = self.limits.inline_message;
             let parts = self.parts(parts)?;
             let mut message = Message::new(own, parent, role, parts, created_ms);
             message.state = state;
@@ -168,28 +171,57 @@ impl<F: FileStore> Converter<'_, F> {
         Ok((conversation, messages))
     }
 
+    /// Whether a text stays within its message, which then has that much less room.
+    fn fits(&mut self, text: &str, limit: usize) -> bool {
+        match self.left.checked_sub(text.len()) {
+            Some(left) if text.len() <= limit => {
+                self.left = left;
+                true
+            }
+            _ => false,
+        }
+    }
+
     fn parts(&mut self, parts: Vec<NeutralPart>) -> Result<Vec<Part>, ImportError> {
         let mut converted = Vec::with_capacity(parts.len());
         for part in parts {
-            converted.push(match part {
-                NeutralPart::Text(text) if text.len() > self.limits.inline_text => {
-                    Part::LongText(self.text_file(&text, None)?)
+            let part = match part {
+                NeutralPart::Text(text) => {
+                    if self.fits(&text, self.limits.inline_text) {
+                        Part::Text(text)
+                    } else {
+                        Part::LongText(self.text_file(&text, None)?)
+                    }
                 }
-                NeutralPart::Text(text) => Part::Text(text),
-                NeutralPart::Thinking(text) => Part::Thinking(ThinkingBlock {
-                    text,
-                    ..ThinkingBlock::default()
-                }),
+                NeutralPart::Thinking(text) => {
+                    if self.fits(&text, usize::MAX) {
+                        Part::Thinking(ThinkingBlock {
+                            text,
+                            ..ThinkingBlock::default()
+                        })
+                    } else {
+                        let file = self.text_file(&text, Some("thinking.txt".to_owned()))?;
+                        Part::File(Media::Stored(file))
+                    }
+                }
                 NeutralPart::ToolCall {
                     id,
                     name,
-                    arguments,
-                } => Part::ToolCall(ToolCall {
-                    id,
-                    name,
-                    arguments_json: as_object(arguments),
-                    signature: None,
-                }),
+                    mut arguments,
+                } => {
+                    if !self.fits(&arguments, usize::MAX) {
+                        let file = "arguments.json".to_owned();
+                        let file = self.text_file(&arguments, Some(file))?;
+                        converted.push(Part::File(Media::Stored(file)));
+                        arguments = String::new();
+                    }
+                    Part::ToolCall(ToolCall {
+                        id,
+                        name,
+                        arguments_json: as_object(arguments),
+                        signature: None,
+                    })
+                }
                 NeutralPart::ToolResult {
                     call,
                     name,
@@ -211,7 +243,8 @@ impl<F: FileStore> Converter<'_, F> {
                         FileKind::File => Part::File(media),
                     }
                 }
-            });
+            };
+            converted.push(part);
         }
         Ok(converted)
     }
@@ -220,10 +253,17 @@ impl<F: FileStore> Converter<'_, F> {
         let mut converted = Vec::with_capacity(content.len());
         for part in content {
             converted.push(match part {
-                NeutralPart::Text(text) if text.len() > self.limits.inline_text => {
-                    ResultPart::File(Media::Stored(self.text_file(&text, None)?))
+                NeutralPart::Text(text)
+                | NeutralPart::Thinking(text)
+                | NeutralPart::ToolCall {
+                    arguments: text, ..
+                } => {
+                    if self.fits(&text, self.limits.inline_text) {
+                        ResultPart::Text(text)
+                    } else {
+                        ResultPart::File(Media::Stored(self.text_file(&text, None)?))
+                    }
                 }
-                NeutralPart::Text(text) | NeutralPart::Thinking(text) => ResultPart::Text(text),
                 NeutralPart::File(file) => {
                     let image = file.kind == FileKind::Image;
                     let media = self.file(file)?;
@@ -233,7 +273,6 @@ impl<F: FileStore> Converter<'_, F> {
                         ResultPart::File(media)
                     }
                 }
-                NeutralPart::ToolCall { arguments, .. } => ResultPart::Text(arguments),
                 // No format puts a result into a result; should one, its parts are kept.
                 NeutralPart::ToolResult { content, .. } => {
                     converted.extend(self.result(content)?);

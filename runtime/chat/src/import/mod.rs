@@ -92,6 +92,9 @@ pub struct Limits {
     pub file_bytes: u64,
     /// Text that stays within a message, bytes; longer text becomes a file.
     pub inline_text: usize,
+    /// Text of all kinds that stays within one message, bytes; what is beyond becomes files. A
+    /// record must hold it.
+    pub inline_message: usize,
 }
 
 impl Default for Limits {
@@ -99,10 +102,11 @@ impl Default for Limits {
         Self {
             message_bytes: 64 << 20,
             conversation_bytes: 256 << 20,
-            conversation_values: 8_000_000,
+            conversation_values: 2_000_000,
             depth: 10_000,
             file_bytes: 1 << 30,
             inline_text: 64 << 10,
+            inline_message: 4 << 20,
         }
     }
 }
@@ -314,6 +318,7 @@ impl<F: FileStore> Import<F> {
             limits: &self.options.limits,
             report: &mut self.report,
             index,
+            left: 0,
         };
         let (conversation, messages) = converter.convert(neutral, placement, source.clone())?;
         if let Some(folder) = folder.filter(|folder| self.folders.insert(folder.id)) {

@@ -154,6 +154,64 @@ fn a_long_text_becomes_a_file() {
 }
 
 #[test]
+fn a_message_never_outgrows_the_record_that_is_to_hold_it() {
+    let block = |kind: &str, field: &str| {
+        format!(r#"{{"type":"{kind}","{field}":"{}"}}"#, "w ".repeat(500))
+    };
+    let mut blocks = vec![block("text", "text"); 6];
+    blocks.extend(vec![block("thinking", "thinking"); 2]);
+    blocks.push(format!(
+        r#"{{"type":"tool_use","id":"t","name":"n","input":{{"a":"{}"}}}}"#,
+        "w ".repeat(500)
+    ));
+    blocks.push(format!(
+        r#"{{"type":"tool_result","tool_use_id":"t","content":"{}"}}"#,
+        "w ".repeat(500)
+    ));
+    let export = format!(
+        r#"[{{"uuid":"c","chat_messages":[{{"uuid":"m","sender":"assistant","content":[{}]}}]}}]"#,
+        blocks.join(",")
+    );
+    let options = Options {
+        limits: Limits {
+            inline_message: 5_500,
+            ..Limits::default()
+        },
+        ..Options::default()
+    };
+    let outcome = import_with(Input::bytes(export.into_bytes()), options).unwrap();
+    let message = &outcome.conversations[0].messages[0];
+    assert!(serde_json::to_string(message).unwrap().len() < 9_000);
+    let kinds: Vec<&str> = message.parts.iter().map(|part| part.word()).collect();
+    assert_eq!(
+        kinds,
+        [
+            "text",
+            "text",
+            "text",
+            "text",
+            "text",
+            "long-text",
+            "file",
+            "file",
+            "file",
+            "tool-call",
+            "tool-result"
+        ]
+    );
+    // Nothing is lost: each is a file of its own text.
+    let sizes = |size| {
+        outcome
+            .files
+            .0
+            .values()
+            .filter(|file| file.len() == size)
+            .count()
+    };
+    assert_eq!((sizes(1000), sizes(1008)), (1, 1));
+}
+
+#[test]
 fn what_came_before_the_end_of_a_cut_file_is_kept_and_the_end_told() {
     let whole = String::from_utf8(super::support::fixture("chatgpt.json")).unwrap();
     let second = whole.find("\"Spoken\"").unwrap();
