@@ -1,7 +1,7 @@
 //! Everything, as our own JSON Lines.
 
 use std::collections::HashSet;
-use std::io::{self, Read, Write};
+use std::io::{self, BufWriter, Read, Write};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -35,7 +35,7 @@ pub fn json_lines(
     now_ms: u64,
 ) -> Result<ExportReport, ExportError> {
     let mut export = Export {
-        out,
+        out: BufWriter::with_capacity(256 << 10, out),
         files,
         written: HashSet::new(),
         report: ExportReport::default(),
@@ -59,7 +59,7 @@ pub fn json_lines(
 }
 
 struct Export<'a, 'f> {
-    out: &'a mut dyn Write,
+    out: BufWriter<&'a mut dyn Write>,
     files: Files<'f>,
     /// Files that are there already, or that nobody has.
     written: HashSet<BlobHash>,
@@ -68,7 +68,7 @@ struct Export<'a, 'f> {
 
 impl Export<'_, '_> {
     fn line(&mut self, line: &LineRef<'_>) -> Result<(), ExportError> {
-        serde_json::to_writer(&mut *self.out, line)?;
+        serde_json::to_writer(&mut self.out, line)?;
         self.out.write_all(b"\n")?;
         Ok(())
     }

@@ -351,6 +351,44 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        #![proptest_config(proptest::test_runner::Config { failure_persistence: None, ..Default::default() })]
+        /// Whatever names whatever: each message comes out once, behind its parent, and the end of
+        /// the branch is an end.
+        #[test]
+        fn any_heap_of_links_becomes_trees(
+            heap in proptest::collection::vec(
+                (0_u8..12, 0_u8..14, proptest::collection::vec(0_u8..14, 0..3), 0_u8..4),
+                0..12,
+            ),
+            current in 0_u8..14,
+        ) {
+            let mut shown = 0;
+            let nodes = heap.iter().map(|(id, parent, children, kind)| {
+                let children: Vec<String> = children.iter().map(u8::to_string).collect();
+                let children: Vec<&str> = children.iter().map(String::as_str).collect();
+                let mut node = node(&id.to_string(), &parent.to_string(), &children);
+                match kind {
+                    0 => node.message = None,
+                    1 => node.lead = true,
+                    _ => {}
+                }
+                shown += usize::from(*kind != 0);
+                node
+            });
+            let placement = placed(nodes.collect(), &current.to_string());
+            proptest::prop_assert_eq!(placement.messages.len(), shown);
+            let mut names = std::collections::HashSet::new();
+            for (at, message) in placement.messages.iter().enumerate() {
+                proptest::prop_assert!(message.parent.is_none_or(|parent| parent < at));
+                proptest::prop_assert!(names.insert(message.id.clone()));
+            }
+            let ends = |at: usize| placement.messages.iter().all(|one| one.parent != Some(at));
+            proptest::prop_assert_eq!(placement.current.is_some(), shown > 0);
+            proptest::prop_assert!(placement.current.is_none_or(ends));
+        }
+    }
+
     #[test]
     fn a_hundred_thousand_messages_in_one_line_need_no_stack() {
         let count = 100_000;

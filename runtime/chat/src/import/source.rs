@@ -22,7 +22,7 @@ type Reader = BufReader<Box<dyn Read + Send>>;
 const BUFFER: usize = 256 << 10;
 
 /// Values of an entry of a zip that may be something else before it is left alone.
-const PATIENCE: u32 = 64;
+const PATIENCE: u64 = 64;
 
 /// Bytes after the last conversation that are looked at.
 const AFTER: u64 = 64 << 20;
@@ -57,7 +57,8 @@ pub(super) struct Source {
     found: bool,
     /// Titles of values of this file that were none, until it is known whether that matters.
     strangers: Vec<Option<String>>,
-    strange: u32,
+    /// How many values of this file were none.
+    strange: u64,
 }
 
 enum State {
@@ -286,9 +287,13 @@ impl Source {
     fn found<F: FileStore>(&mut self, shelf: &mut Shelf, around: &mut Surroundings<'_, F>) {
         self.found = true;
         shelf.found = true;
+        let listed = self.strangers.len() as u64;
         for title in std::mem::take(&mut self.strangers) {
             skip_stranger(around, title);
         }
+        let unlisted = std::mem::take(&mut self.strange).saturating_sub(listed);
+        around.report.read += unlisted;
+        around.report.skipped_count += unlisted;
     }
 
     fn stranger<F: FileStore>(
@@ -302,7 +307,7 @@ impl Source {
             return;
         }
         self.strange += 1;
-        if self.strangers.len() < PATIENCE as usize {
+        if self.strange <= PATIENCE {
             self.strangers.push(title);
         }
         // A zip holds lists of other things too.

@@ -119,6 +119,20 @@ fn a_conversation_that_is_damaged_is_named_and_the_rest_comes_in() {
 }
 
 #[test]
+fn what_is_no_conversation_is_counted_even_before_the_first_one() {
+    let export = format!(
+        r#"[{}{{"conversation_id":"c","mapping":{{{}}}}}]"#,
+        "null,".repeat(100),
+        node("a", "null", r#""hi""#)
+    );
+    let report = import(export).report;
+    assert_eq!(
+        (report.read, report.skipped_count, report.imported),
+        (101, 100, 1)
+    );
+}
+
+#[test]
 fn a_message_over_the_limit_is_left_out_with_its_size_and_its_answer_stays() {
     let long = format!("\"{}\"", "x".repeat(5 << 20));
     let mapping = format!(

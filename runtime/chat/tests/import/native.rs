@@ -369,6 +369,22 @@ fn files_may_lie_beside_the_lines() {
 }
 
 #[test]
+fn a_file_that_nobody_has_is_counted_on_both_sides_and_its_place_stays() {
+    let mut files = Memory::default();
+    let seeds = vec![(0, 0, 0, vec![(3, "image".to_owned())], 0.5)];
+    let conversations = [conversation(1, "T".into(), seeds, &mut files)];
+    let image = files.add(b"image");
+    files.0.remove(&image);
+    let mut kept = Kept::new(folders(), conversations.to_vec(), files);
+    let mut lines = Vec::new();
+    let report = json_lines(&mut kept, &mut lines, Files::Inline, 42).unwrap();
+    assert_eq!((report.files, report.missing_files), (1, 1));
+    let outcome = import(lines);
+    assert_eq!(content(&outcome.conversations), content(&conversations));
+    assert_eq!(outcome.report.missing_files[0].name, image.to_string());
+}
+
+#[test]
 fn a_damaged_line_costs_one_message_and_is_told() {
     let mut files = Memory::default();
     let seeds: Vec<Seed> = (0..3)
