@@ -6,7 +6,9 @@
 //! ([`model`]), which grow by one rule and convert to and from `vale_types`.
 
 mod change;
+pub mod export;
 pub mod ids;
+pub mod import;
 pub mod library;
 pub mod model;
 pub mod ops;
