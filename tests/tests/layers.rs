@@ -237,6 +237,11 @@ fn no_public_item_of_the_api_mentions_a_secret() {
     for (path, text) in sources("host-ui/api/src") {
         for line in text.lines().map(str::trim_start) {
             let public = line.starts_with("pub ") && !line.starts_with("pub(");
+            // A function may take one; it may not give one back.
+            let line = match line.split_once("->") {
+                Some((_, given)) if line.contains("fn ") => given,
+                _ => line,
+            };
             assert!(
                 !public || words(line).all(|word| word != "Secret"),
                 "{}: {line}",
