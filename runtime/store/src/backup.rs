@@ -66,8 +66,11 @@ pub fn make_backup(
         .map_err(failed())?;
     let mut listed = Vec::new();
     let mut last = 0;
-    for segment in reader.table().all() {
-        let extent = segment.extent();
+    // Looked at once: while this copies, the writer may seal a segment and begin the next.
+    let segments: Vec<_> = reader.table().all();
+    let extents: Vec<_> = segments.iter().map(|segment| segment.extent()).collect();
+    let mut from = 0;
+    for (segment, extent) in segments.iter().zip(extents) {
         last = extent.last;
         let path = format!("{to}/{}", segment.name());
         if extent.is_sealed {
@@ -77,20 +80,18 @@ pub fn make_backup(
                 first: segment.first,
                 last: extent.last,
             });
+            // What a store that was restored from this begins next has a higher number than all.
+            from = from.max(segment.number + 1);
         } else {
             let copy = disk.create(&path).map_err(failed())?;
             copy_file(&*segment.file, &*copy, extent.end).map_err(failed())?;
+            from = segment.number;
         }
     }
-    let active = reader
-        .table()
-        .all()
-        .last()
-        .map_or(0, |segment| segment.number);
     let manifest = Manifest {
         format: 1,
         store: reader.store(),
-        from: active,
+        from,
         segments: listed,
     };
     write_whole(disk, &format!("{to}/{MANIFEST_PATH}"), &manifest.encode()?).map_err(failed())?;

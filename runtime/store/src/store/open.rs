@@ -269,6 +269,8 @@ fn boot() -> Option<String> {
 fn next_folder(folder: &Path) -> Result<String, StoreError> {
     let making = || StoreError::io(format!("making {}", folder.display()));
     std::fs::create_dir_all(folder).map_err(making())?;
+    // Its own name too: without it, all views of this session are made again after a power cut.
+    folder.parent().map_or(Ok(()), sync).map_err(making())?;
     let current = std::fs::read_to_string(folder.join(CURRENT)).unwrap_or_default();
     let mut highest = 0;
     for entry in std::fs::read_dir(folder).map_err(making())? {
@@ -290,7 +292,9 @@ fn set_current(folder: &Path, name: &str) -> Result<(), StoreError> {
     let setting = || StoreError::io("putting the new view in place");
     let old = std::fs::read_to_string(folder.join(CURRENT)).unwrap_or_default();
     let temporary = folder.join("CURRENT.tmp");
-    std::fs::write(&temporary, name)
+    // sled does not sync the names of its files.
+    sync(&folder.join(name))
+        .and_then(|()| std::fs::write(&temporary, name))
         .and_then(|()| std::fs::File::open(&temporary)?.sync_all())
         .and_then(|()| std::fs::rename(&temporary, folder.join(CURRENT)))
         .and_then(|()| sync(folder))

@@ -79,10 +79,11 @@ pub(crate) fn check(folder: &Path, confirmed: u64) -> Outcome {
     compare(&opened.index, next)?;
     writer.close()?;
     let why = match opened.position {
-        Position::At(_) => "none".to_owned(),
+        Position::At(_) => "not".to_owned(),
+        Position::Fresh(_) if was_damaged => "its files were not as they were written".to_owned(),
         Position::Fresh(why) => why.to_string(),
     };
-    println!("fine {position} damaged {} fresh {why}", u8::from(was_damaged));
+    println!("fine {position} torn 0 backup 0 remade {why}");
     Ok(())
 }
 

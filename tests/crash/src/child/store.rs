@@ -121,11 +121,9 @@ pub(crate) fn check(folder: &Path, confirmed: u64, backup: u64) -> Outcome {
     store.close();
     drop(store);
     let restored = check_backups(folder, &backups, backup)?;
-    println!(
-        "fine {last} rebuilt {} torn {} backup {restored}",
-        u8::from(opened.rebuilds.is_some()),
-        opened.recovery.torn_bytes,
-    );
+    let torn = opened.recovery.torn_bytes;
+    let rebuilt = opened.rebuilds.as_deref().unwrap_or("not");
+    println!("fine {last} torn {torn} backup {restored} remade {rebuilt}");
     Ok(())
 }
 

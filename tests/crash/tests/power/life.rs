@@ -1,6 +1,7 @@
 //! The life of one folder: processes that work on it one after the other, end or are killed, and power
 //! cuts at any record of their log. Everything follows from the seed, but for the order of threads.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -26,8 +27,8 @@ pub(crate) struct Found {
     /// Processes that were killed before power went, and that were cut while they opened what an earlier
     /// cut had left.
     pub(crate) killed: u64,
-    /// The view or the index was made again.
-    pub(crate) remade: u64,
+    /// Why the view or the index was made again, or that it was not.
+    pub(crate) remade: BTreeMap<String, u64>,
     /// The journal had a torn end.
     pub(crate) torn: u64,
     /// Cuts at which something had been confirmed.
@@ -41,7 +42,9 @@ impl Found {
         self.cuts += other.cuts;
         self.events += other.events;
         self.killed += other.killed;
-        self.remade += other.remade;
+        for (why, count) in &other.remade {
+            *self.remade.entry(why.clone()).or_default() += count;
+        }
         self.torn += other.torn;
         self.confirmed += other.confirmed;
         self.backups += other.backups;
@@ -53,14 +56,14 @@ impl std::fmt::Display for Found {
         write!(
             out,
             "{} power cuts in {} records, {} of them after something was confirmed; {} processes were \
-             killed before; {} views or indexes made again, {} torn ends, {} backups put back",
+             killed before; {} torn ends, {} backups put back; views or indexes made again: {:?}",
             self.cuts,
             self.events,
             self.confirmed,
             self.killed,
-            self.remade,
             self.torn,
-            self.backups
+            self.backups,
+            self.remade
         )
     }
 }
@@ -99,7 +102,10 @@ pub(crate) struct Life {
 
 impl Life {
     pub(crate) fn new(engine: Engine, seed: u64, mode: SyncMode, is_same_boot: bool) -> Self {
-        let home = tempfile::tempdir().unwrap();
+        // In memory where there is room for that: nothing here has to outlive anything.
+        let memory = Path::new("/dev/shm");
+        let home = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+        let home = home.unwrap();
         let preload = Preload::build(home.path()).unwrap();
         Self {
             engine,
@@ -265,19 +271,16 @@ impl Life {
         }
         let answer = exit.out.lines().find(|line| line.starts_with("fine "));
         let answer = answer.ok_or_else(|| format!("no answer: {}", shown(&exit)))?;
-        let words: Vec<&str> = answer.split(' ').collect();
+        let words: Vec<&str> = answer.splitn(8, ' ').collect();
+        let [_, _, _, torn, _, backup, _, remade] = words.as_slice() else {
+            return Err(format!("{answer:?} is not understood"));
+        };
         found.confirmed += u64::from(confirmed.last > 0);
-        match (self.engine, words.as_slice()) {
-            (Engine::Store, [_, last, _, rebuilt, _, torn, _, backup]) => {
-                // From the start, that is no loss.
-                found.remade += u64::from(*rebuilt == "1" && *last != "0");
-                found.torn += u64::from(*torn != "0");
-                found.backups += u64::from(*backup != "0");
-            }
-            (Engine::Index, [_, position, ..]) => {
-                found.remade += u64::from(*position == "0" && confirmed.last > 0);
-            }
-            _ => return Err(format!("{answer:?} is not understood")),
+        found.torn += u64::from(*torn != "0");
+        found.backups += u64::from(*backup != "0");
+        // Before anything was confirmed, that is no loss.
+        if confirmed.last > 0 {
+            *found.remade.entry((*remade).to_owned()).or_default() += 1;
         }
         Ok(())
     }
