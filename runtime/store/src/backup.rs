@@ -233,13 +233,18 @@ pub fn restore(store: &Path, backup: &Backup) -> Result<std::path::PathBuf, Stor
     }
     copy_tree(&from, &fresh).map_err(failed())?;
     verify(&fresh, backup)?;
-    std::fs::remove_file(fresh.join(ABOUT)).map_err(failed())?;
+    // Durable before the names below: a fresh store that still has it would not be put in place.
+    std::fs::remove_file(fresh.join(ABOUT))
+        .and_then(|()| sync(&fresh))
+        .map_err(failed())?;
     // Windows moves no folder in which a file is open.
     drop(lock);
     // The backups go on with the store that counts.
     std::fs::rename(store, &old).map_err(failed())?;
     std::fs::rename(&fresh, store).map_err(failed())?;
     std::fs::rename(old.join(FOLDER), store.join(FOLDER)).map_err(failed())?;
+    sync(store).map_err(failed())?;
+    store.parent().map_or(Ok(()), sync).map_err(failed())?;
     Ok(old)
 }
 
@@ -300,7 +305,11 @@ fn copy_tree(from: &Path, to: &Path) -> std::io::Result<()> {
             std::fs::File::open(&target)?.sync_all()?;
         }
     }
-    #[cfg(unix)]
-    std::fs::File::open(to)?.sync_all()?;
-    Ok(())
+    sync(to)
+}
+
+/// Makes the names in a folder durable.
+fn sync(folder: &Path) -> std::io::Result<()> {
+    use crate::disk::{Disk as _, RealDisk};
+    RealDisk::at(folder).sync_folder("")
 }

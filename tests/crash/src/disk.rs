@@ -83,7 +83,11 @@ impl Power {
             if let Some(known) = power.by_inode.get(&about.ino()) {
                 return Ok(*known);
             }
-            let id = power.add(if about.is_dir() { folder() } else { file(fs::read(path)?) });
+            let id = power.add(if about.is_dir() {
+                folder()
+            } else {
+                file(fs::read(path)?)
+            });
             power.by_inode.insert(about.ino(), id);
             if about.is_dir() {
                 let mut names = BTreeMap::new();
@@ -117,7 +121,9 @@ impl Power {
     /// The folder that a path is in, and its name there.
     fn place(&self, path: &str) -> io::Result<(usize, String)> {
         let missing = || odd(format!("{path} was changed and was never made"));
-        let below = Path::new(path).strip_prefix(&self.root).map_err(|_| missing())?;
+        let below = Path::new(path)
+            .strip_prefix(&self.root)
+            .map_err(|_| missing())?;
         let name = below.file_name().ok_or_else(missing)?;
         let mut at = 0;
         for part in below.parent().into_iter().flat_map(Path::iter) {
@@ -137,7 +143,9 @@ impl Power {
     fn found(&self, path: &str) -> io::Result<usize> {
         let (folder, name) = self.place(path)?;
         let found = self.names(folder).and_then(|names| names.get(&name));
-        found.copied().ok_or_else(|| odd(format!("{path} was never made")))
+        found
+            .copied()
+            .ok_or_else(|| odd(format!("{path} was never made")))
     }
 
     fn rename_within(&mut self, at: usize, change: NameChange) {
@@ -149,7 +157,9 @@ impl Power {
 
     fn change(&mut self, inode: u64, change: Change) {
         // Of a file outside: the log is of one folder, and the root itself may be watched from above.
-        let Some(id) = self.by_inode.get(&inode) else { return };
+        let Some(id) = self.by_inode.get(&inode) else {
+            return;
+        };
         if let Some(Node::File { pending, .. }) = self.nodes.get_mut(*id) {
             pending.push(change);
         }
@@ -171,7 +181,11 @@ impl Power {
                 self.rename_within(at, NameChange::Set(name, id));
             }
             Event::Len { inode, len } => self.change(*inode, Change::Len(*len)),
-            Event::Write { inode, offset, bytes } => {
+            Event::Write {
+                inode,
+                offset,
+                bytes,
+            } => {
                 self.change(*inode, Change::Bytes(*offset, bytes.clone()));
             }
             Event::Rename { from, to } => {
@@ -231,14 +245,18 @@ impl Power {
     ) -> io::Result<()> {
         match self.nodes.get(id) {
             None => Ok(()),
-            Some(Node::File { durable, pending, .. }) => {
+            Some(Node::File {
+                durable, pending, ..
+            }) => {
                 if let Some(first) = written.get(&id) {
                     return fs::hard_link(first, to);
                 }
                 written.insert(id, to.to_owned());
                 fs::write(to, surviving_bytes(durable, pending, keep, random))
             }
-            Some(Node::Folder { durable, pending, .. }) => {
+            Some(Node::Folder {
+                durable, pending, ..
+            }) => {
                 fs::create_dir(to)?;
                 let mut names = durable.clone();
                 let kept = match keep {
@@ -275,7 +293,10 @@ impl Power {
                 }
                 if !there.keys().eq(now.keys()) {
                     let names: Vec<_> = now.keys().collect();
-                    return Ok(Some(format!("{}: {there:?}, logged {names:?}", path.display())));
+                    return Ok(Some(format!(
+                        "{}: {there:?}, logged {names:?}",
+                        path.display()
+                    )));
                 }
                 for (name, child) in now {
                     if let Some(difference) = self.differs(*child, &path.join(name))? {
@@ -284,11 +305,23 @@ impl Power {
                 }
                 Ok(None)
             }
-            Some(Node::File { durable, pending, .. }) => {
-                let all = surviving_bytes(durable, pending, Keep::All, &mut fastrand::Rng::with_seed(0));
+            Some(Node::File {
+                durable, pending, ..
+            }) => {
+                let all = surviving_bytes(
+                    durable,
+                    pending,
+                    Keep::All,
+                    &mut fastrand::Rng::with_seed(0),
+                );
                 let real = fs::read(path)?;
                 Ok((all != real).then(|| {
-                    format!("{}: {} bytes, logged {}", path.display(), real.len(), all.len())
+                    format!(
+                        "{}: {} bytes, logged {}",
+                        path.display(),
+                        real.len(),
+                        all.len()
+                    )
                 }))
             }
             None => Ok(Some(format!("{} is not known", path.display()))),
@@ -317,22 +350,39 @@ impl Node {
     /// Changes since the beginning.
     fn changes(&self) -> usize {
         match self {
-            Self::File { pending, settled, .. } => settled + pending.len(),
-            Self::Folder { pending, settled, .. } => settled + pending.len(),
+            Self::File {
+                pending, settled, ..
+            } => settled + pending.len(),
+            Self::Folder {
+                pending, settled, ..
+            } => settled + pending.len(),
         }
     }
 
     /// The first so many changes are durable.
     fn settle(&mut self, until: usize) {
         match self {
-            Self::File { durable, pending, settled } => {
+            Self::File {
+                durable,
+                pending,
+                settled,
+            } => {
                 let count = until.saturating_sub(*settled).min(pending.len());
-                pending.drain(..count).for_each(|change| change.apply(durable));
+                pending
+                    .drain(..count)
+                    .for_each(|change| change.apply(durable));
                 *settled += count;
             }
-            Self::Folder { durable, pending, settled, .. } => {
+            Self::Folder {
+                durable,
+                pending,
+                settled,
+                ..
+            } => {
                 let count = until.saturating_sub(*settled).min(pending.len());
-                pending.drain(..count).for_each(|change| change.apply(durable));
+                pending
+                    .drain(..count)
+                    .for_each(|change| change.apply(durable));
                 *settled += count;
             }
         }
@@ -404,7 +454,10 @@ fn surviving_bytes(
         }
         Keep::UpToOne => {
             let whole = random.usize(..=pending.len());
-            pending.iter().take(whole).for_each(|change| change.apply(&mut bytes));
+            pending
+                .iter()
+                .take(whole)
+                .for_each(|change| change.apply(&mut bytes));
             if let Some(Change::Bytes(at, new)) = pending.get(whole) {
                 // Sectors lie at fixed places on the disk, not where a write began.
                 let end = at + new.len() as u64;

@@ -122,8 +122,8 @@ impl Log {
         let mut events = Vec::new();
         let mut at = 0;
         while at < bytes.len() {
-            let (event, length) = one(bytes.get(at..).unwrap_or_default())
-                .ok_or(LogError::Broken(at))??;
+            let (event, length) =
+                one(bytes.get(at..).unwrap_or_default()).ok_or(LogError::Broken(at))??;
             // A vector of buffers is one call of several records; text may be cut between them.
             events.push(event);
             at += length;
@@ -152,14 +152,20 @@ fn one(bytes: &[u8]) -> Option<Parsed> {
     let path = || text(first);
     let event = match op {
         1 => Event::Start,
-        2 => Event::Create { path: path(), inode },
+        2 => Event::Create {
+            path: path(),
+            inode,
+        },
         3 => Event::Len { inode, len: number },
         4 => Event::Write {
             inode,
             offset: number,
             bytes: first.to_vec(),
         },
-        5 => Event::MakeFolder { path: path(), inode },
+        5 => Event::MakeFolder {
+            path: path(),
+            inode,
+        },
         6 | 7 => {
             let (from, to) = (path(), text(second));
             if op == 6 {
@@ -169,8 +175,14 @@ fn one(bytes: &[u8]) -> Option<Parsed> {
             }
         }
         8 => Event::Unlink { path: path() },
-        9 => Event::SyncBegin { inode, sync: number },
-        10 => Event::SyncEnd { inode, sync: number },
+        9 => Event::SyncBegin {
+            inode,
+            sync: number,
+        },
+        10 => Event::SyncEnd {
+            inode,
+            sync: number,
+        },
         11 => Event::Range,
         12 => Event::Printed(path()),
         13 => {

@@ -43,9 +43,21 @@ impl Preload {
         let library = folder.join("preload.so");
         let compiler = std::env::var_os("CC").unwrap_or_else(|| "cc".into());
         let source = concat!(env!("CARGO_MANIFEST_DIR"), "/preload/preload.c");
-        let arguments = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-o"];
+        let arguments = [
+            "-std=gnu11",
+            "-O2",
+            "-Wall",
+            "-Wextra",
+            "-Werror",
+            "-shared",
+            "-fPIC",
+            "-o",
+        ];
         let mut cc = Command::new(&compiler);
-        cc.args(arguments).arg(&library).arg(source).arg("-lpthread");
+        cc.args(arguments)
+            .arg(&library)
+            .arg(source)
+            .arg("-lpthread");
         let output = cc.output()?;
         if output.status.success() {
             return Ok(Self { library });
@@ -58,8 +70,13 @@ impl Preload {
     #[must_use]
     pub fn run(&self, program: impl AsRef<OsStr>, root: &Path) -> Run {
         let mut command = Command::new(program);
-        command.env("LD_PRELOAD", &self.library).env("VALECHAT_CRASH_ROOT", root);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .env("LD_PRELOAD", &self.library)
+            .env("VALECHAT_CRASH_ROOT", root);
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         Run { command }
     }
 }
@@ -82,7 +99,9 @@ impl Run {
     #[must_use]
     pub fn logged(mut self, log: &Path, sync: Duration) -> Self {
         let micros = sync.as_micros().to_string();
-        self.command.env("VALECHAT_CRASH_LOG", log).env("VALECHAT_CRASH_SYNC_US", micros);
+        self.command
+            .env("VALECHAT_CRASH_LOG", log)
+            .env("VALECHAT_CRASH_SYNC_US", micros);
         self
     }
 
@@ -101,7 +120,8 @@ impl Run {
     /// It is killed after so many records of the log.
     #[must_use]
     pub fn killed_at(mut self, records: u64) -> Self {
-        self.command.env("VALECHAT_CRASH_KILL_AT", records.to_string());
+        self.command
+            .env("VALECHAT_CRASH_KILL_AT", records.to_string());
         self
     }
 

@@ -23,6 +23,18 @@ impl RealDisk {
         Ok(Self { root })
     }
 
+    /// A folder that is there; the empty path is the current one.
+    pub(crate) fn at(root: &Path) -> Self {
+        let root = if root.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            root
+        };
+        Self {
+            root: root.to_owned(),
+        }
+    }
+
     /// The folder.
     #[must_use]
     pub fn root(&self) -> &Path {
@@ -57,12 +69,7 @@ fn create_durably(root: &Path) -> io::Result<()> {
     create_private(root)?;
     sync_folder(root)?;
     for folder in unsynced {
-        let folder = if folder.as_os_str().is_empty() {
-            Path::new(".")
-        } else {
-            folder
-        };
-        match sync_folder(folder) {
+        match sync_folder(&RealDisk::at(folder).root) {
             // A folder of somebody else's, which we may pass and not read.
             Err(error) if error.kind() == ErrorKind::PermissionDenied => {}
             synced => synced?,

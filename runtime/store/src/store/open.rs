@@ -203,6 +203,9 @@ fn existing(
         drop(view);
         Found::None(why.to_owned())
     };
+    if origin.store.is_nil() && reader.last() > 0 {
+        return refuse(view, "nothing of it had reached the disk");
+    }
     if origin.store != reader.store() && reader.last() > 0 {
         return refuse(view, "it is of another store");
     }
@@ -307,14 +310,8 @@ fn set_current(folder: &Path, name: &str) -> Result<(), StoreError> {
     Ok(())
 }
 
-#[cfg(unix)]
 fn sync(folder: &Path) -> std::io::Result<()> {
-    std::fs::File::open(folder)?.sync_all()
-}
-
-#[cfg(not(unix))]
-fn sync(_: &Path) -> std::io::Result<()> {
-    Ok(())
+    RealDisk::at(folder).sync_folder("")
 }
 
 pub(super) fn spawn(

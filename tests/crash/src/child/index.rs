@@ -24,8 +24,14 @@ pub(crate) fn write(folder: &Path, commits: u64, seed: u64) -> Outcome {
     let mut random = fastrand::Rng::with_seed(seed);
     let mut writer = opened.index.writer()?;
     for _ in 0..commits {
-        let count = if random.bool() { random.u64(1..5) } else { random.u64(1..200) };
-        let changes: Vec<_> = (lsn + 1..=lsn + count).map(|lsn| (lsn, change(lsn))).collect();
+        let count = if random.bool() {
+            random.u64(1..5)
+        } else {
+            random.u64(1..200)
+        };
+        let changes: Vec<_> = (lsn + 1..=lsn + count)
+            .map(|lsn| (lsn, change(lsn)))
+            .collect();
         writer.apply(&changes)?;
         lsn += count;
         match random.u8(..12) {
@@ -73,7 +79,9 @@ pub(crate) fn check(folder: &Path, confirmed: u64) -> Outcome {
     compare(&opened.index, position)?;
     let mut writer = opened.index.writer()?;
     let next = position + 50;
-    let changes: Vec<_> = (position + 1..=next).map(|lsn| (lsn, change(lsn))).collect();
+    let changes: Vec<_> = (position + 1..=next)
+        .map(|lsn| (lsn, change(lsn)))
+        .collect();
     writer.apply(&changes)?;
     writer.commit()?;
     compare(&opened.index, next)?;

@@ -22,6 +22,8 @@ mod toy;
 use std::path::Path;
 use std::process::ExitCode;
 
+use toy::Toy;
+
 type Outcome = Result<(), Box<dyn std::error::Error>>;
 
 fn main() -> ExitCode {
@@ -43,7 +45,10 @@ fn run(arguments: &[String]) -> Outcome {
     let numbers: Vec<u64> = numbers.collect::<Result<_, _>>()?;
     let folder = Path::new(folder);
     match (what.as_str(), numbers.as_slice()) {
-        ("write-store", [commands, seed]) => store::write(folder, *commands, *seed),
+        ("write-store", [commands, seed]) => store::write(folder, *commands, *seed, Toy(1)),
+        ("write-store-forgetfully", [commands, seed]) => {
+            store::write(folder, *commands, *seed, store::Forgetful)
+        }
         ("check-store", [confirmed, backup]) => store::check(folder, *confirmed, *backup),
         ("write-index", [commits, seed]) => index::write(folder, *commits, *seed),
         ("check-index", [confirmed]) => index::check(folder, *confirmed),

@@ -45,7 +45,11 @@ impl Model {
     /// The next command.
     pub(crate) fn step(&mut self) -> Step {
         let mut random = fastrand::Rng::with_seed(self.last + 1);
-        let count = if random.u8(..4) == 0 { random.u64(2..5) } else { 1 };
+        let count = if random.u8(..4) == 0 {
+            random.u64(2..5)
+        } else {
+            1
+        };
         let mut blob = None;
         let mut records = Vec::new();
         for _ in 0..count {
@@ -55,14 +59,20 @@ impl Model {
                 record(DELETE, &name, b"")
             } else if blob.is_none() && random.u8(..20) == 0 {
                 let length = random.usize(1..30_000);
-                let bytes: Vec<u8> = std::iter::repeat_with(|| random.u8(..)).take(length).collect();
+                let bytes: Vec<u8> = std::iter::repeat_with(|| random.u8(..))
+                    .take(length)
+                    .collect();
                 let value = format!("blob {}", BlobHash::of(&bytes));
                 self.blobs.insert(lsn, bytes.clone());
                 blob = Some(bytes);
                 record(SET, &name, value.as_bytes())
             } else {
                 let most = if random.u8(..25) == 0 { 30_000 } else { 400 };
-                let value = [&lsn.to_le_bytes()[..], &vec![random.u8(..); random.usize(..most)]].concat();
+                let value = [
+                    &lsn.to_le_bytes()[..],
+                    &vec![random.u8(..); random.usize(..most)],
+                ]
+                .concat();
                 record(SET, &name, &value)
             };
             self.fold(&name, &next);
@@ -80,7 +90,8 @@ impl Model {
         let name = name.as_bytes().to_vec();
         if record.kind == SET {
             let value = record.payload.get(1 + name.len()..).unwrap_or_default();
-            self.values.insert(name.clone(), (self.last, value.to_vec()));
+            self.values
+                .insert(name.clone(), (self.last, value.to_vec()));
         } else {
             self.values.remove(&name);
         }
@@ -91,9 +102,8 @@ impl Model {
     /// The rows of the toy's tables 1 to 3, as a store keeps them.
     pub(crate) fn rows(&self) -> BTreeMap<u8, Vec<(Vec<u8>, Vec<u8>)>> {
         let values = self.values.iter();
-        let values = values.map(|(name, (lsn, value))| {
-            (name.clone(), [&lsn.to_be_bytes()[..], value].concat())
-        });
+        let values = values
+            .map(|(name, (lsn, value))| (name.clone(), [&lsn.to_be_bytes()[..], value].concat()));
         let mut by_time: Vec<_> = self
             .values
             .iter()

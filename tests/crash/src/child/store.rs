@@ -5,24 +5,54 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use vale_store::{BlobHash, MemoryRows, Range, Rows as _, Store, StoreError, ViewState, restore};
+use vale_store::{
+    BlobHash, Fold, Frame, MemoryRows, Range, Rows as _, RowsMut, Store, StoreError, ViewState,
+    restore,
+};
 
 use crate::Outcome;
 use crate::model::Model;
-use crate::toy::{LastOfEach, Toy, dump, ready, try_open};
+use crate::toy::{LastOfEach, Toy, dump, options, ready, try_open};
 
 /// Commands that wait for an answer at once.
 const IN_FLIGHT: usize = 5;
 /// Backups that are kept.
 const BACKUPS: usize = 2;
-/// The toy's queue for others.
+/// The toy's names by time.
+const BY_TIME: u8 = 2;
+/// And its queue for others.
 const OUTBOX: u8 = 4;
 
+/// Leaves a row out now and then: what the one who looks must notice.
+#[derive(Debug)]
+pub(crate) struct Forgetful;
+
+impl Fold for Forgetful {
+    fn schema(&self) -> u32 {
+        Toy(1).schema()
+    }
+
+    fn fold(&self, frame: &Frame<'_>, rows: &mut dyn RowsMut) -> Result<(), StoreError> {
+        Toy(1).fold(frame, rows)?;
+        if frame.lsn % 16 == 0 {
+            let name = frame.payload.get(1..).unwrap_or_default();
+            let length = frame.payload.first().copied().unwrap_or_default();
+            let name = name.get(..usize::from(length)).unwrap_or_default();
+            rows.remove(BY_TIME, [&frame.lsn.to_be_bytes()[..], name].concat());
+        }
+        Ok(())
+    }
+}
+
 /// Writes so many commands behind what is there; says what is confirmed.
-pub(crate) fn write(folder: &Path, commands: u64, seed: u64) -> Outcome {
-    let opened = try_open(folder)?;
+pub(crate) fn write(folder: &Path, commands: u64, seed: u64, fold: impl Fold) -> Outcome {
+    let opened = Store::open(folder, options(), Arc::new(fold))?;
     let store = opened.store;
     let mut model = Model::at(store.journal().last()).ok_or("a part of a command is there")?;
+    // Otherwise it writes while the first view is made.
+    if seed % 4 != 0 {
+        ready(&store);
+    }
     let is_done = Arc::new(AtomicBool::new(false));
     let chores = std::thread::spawn({
         let (store, is_done) = (store.clone(), is_done.clone());
@@ -41,7 +71,9 @@ pub(crate) fn write(folder: &Path, commands: u64, seed: u64) -> Outcome {
         };
         waiting.push_back((step.last, answer));
         while waiting.len() > IN_FLIGHT || (n + 1 == commands && !waiting.is_empty()) {
-            let Some((last, answer)) = waiting.pop_front() else { break };
+            let Some((last, answer)) = waiting.pop_front() else {
+                break;
+            };
             let lsn = answer.blocking_recv()??;
             if lsn != last {
                 return Err(format!("{last} was confirmed as {lsn}").into());
@@ -137,14 +169,21 @@ fn check_backups(
         if confirmed == 0 {
             return Ok(0);
         }
-        return Err(format!("backup {confirmed} was confirmed and is not listed: {backups:?}").into());
+        return Err(
+            format!("backup {confirmed} was confirmed and is not listed: {backups:?}").into(),
+        );
     };
     restore(folder, newest)?;
     let opened = try_open(folder)?;
     ready(&opened.store);
     let model = Model::at(newest.last).ok_or("a part of a command is in the backup")?;
     if opened.store.journal().last() != newest.last {
-        return Err(format!("{} of {} are in the backup", opened.store.journal().last(), newest.last).into());
+        return Err(format!(
+            "{} of {} are in the backup",
+            opened.store.journal().last(),
+            newest.last
+        )
+        .into());
     }
     let rows = same_rows(&opened.store, &model)?;
     for (lsn, blob) in &model.blobs {
@@ -185,7 +224,11 @@ fn same_rows(store: &Store, model: &Model) -> Result<Compared, Box<dyn std::erro
         return Err(format!("record {lsn} is another than was written").into());
     }
     let mut rows = dump(store);
-    let outbox: BTreeMap<_, _> = rows.remove(&OUTBOX).unwrap_or_default().into_iter().collect();
+    let outbox: BTreeMap<_, _> = rows
+        .remove(&OUTBOX)
+        .unwrap_or_default()
+        .into_iter()
+        .collect();
     for (table, meant) in model.rows() {
         let there = rows.remove(&table).unwrap_or_default();
         let from_journal = folded.range(Range::all(table))?;
@@ -216,7 +259,10 @@ fn difference(found: &Rows, meant: &Rows) -> Option<String> {
     if found == meant {
         return None;
     }
-    let at = found.iter().zip(meant).position(|(found, meant)| found != meant);
+    let at = found
+        .iter()
+        .zip(meant)
+        .position(|(found, meant)| found != meant);
     let at = at.unwrap_or(found.len().min(meant.len()));
     let shown = |rows: &Rows| {
         let row = rows.get(at)?;

@@ -18,6 +18,16 @@ pub(crate) enum Engine {
     Index,
 }
 
+/// What is wrong on purpose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    None,
+    SyncsDoNothing,
+    FoldersAreNotSynced,
+    /// The fold that writes leaves rows out; the one that checks does not.
+    RowsAreForgotten,
+}
+
 /// What cuts came to.
 #[derive(Debug, Default)]
 pub(crate) struct Found {
@@ -93,25 +103,27 @@ impl Confirmed {
 pub(crate) struct Life {
     engine: Engine,
     seed: u64,
-    mode: SyncMode,
-    is_same_boot: bool,
+    fault: Fault,
     random: fastrand::Rng,
     home: tempfile::TempDir,
     preload: Preload,
 }
 
 impl Life {
-    pub(crate) fn new(engine: Engine, seed: u64, mode: SyncMode, is_same_boot: bool) -> Self {
+    pub(crate) fn new(engine: Engine, seed: u64, fault: Fault) -> Self {
         // In memory where there is room for that: nothing here has to outlive anything.
         let memory = Path::new("/dev/shm");
-        let home = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+        let home = if memory.is_dir() {
+            tempfile::tempdir_in(memory)
+        } else {
+            tempfile::tempdir()
+        };
         let home = home.unwrap();
         let preload = Preload::build(home.path()).unwrap();
         Self {
             engine,
             seed,
-            mode,
-            is_same_boot,
+            fault,
             random: fastrand::Rng::with_seed(seed),
             home,
             preload,
@@ -128,7 +140,12 @@ impl Life {
         let outcome = self.two(cuts, &mut found);
         let failure = outcome.err().map(|error| {
             let kept = self.home.keep();
-            format!("{:?}, seed {}: {error} ({})", self.engine, self.seed, kept.display())
+            format!(
+                "{:?}, seed {}: {error} ({})",
+                self.engine,
+                self.seed,
+                kept.display()
+            )
         });
         (failure, found)
     }
@@ -137,7 +154,9 @@ impl Life {
         let root = self.path("first");
         fs::create_dir(&root).unwrap();
         let left = self.history(&root, Confirmed::default(), cuts / 2, found)?;
-        let Some((folder, confirmed)) = left else { return Ok(()) };
+        let Some((folder, confirmed)) = left else {
+            return Ok(());
+        };
         self.history(&folder, confirmed, cuts - cuts / 2, found)?;
         Ok(())
     }
@@ -179,20 +198,32 @@ impl Life {
                 let what = format!("cut at record {number} of {}, {keep:?}", log.events.len());
                 let below = self.path("cut");
                 let seed = self.random.u64(..);
-                power.cut(keep, &mut fastrand::Rng::with_seed(seed), &below).unwrap();
-                self.check(&below, confirmed, found).map_err(|error| format!("{what}: {error}"))?;
-                for made in fs::read_dir(self.home.path()).unwrap().map_while(Result::ok) {
+                power
+                    .cut(keep, &mut fastrand::Rng::with_seed(seed), &below)
+                    .unwrap();
+                self.check(&below, confirmed, found)
+                    .map_err(|error| format!("{what}: {error}"))?;
+                for made in fs::read_dir(self.home.path())
+                    .unwrap()
+                    .map_while(Result::ok)
+                {
                     // A restore puts the old store beside the new one.
                     if made.file_name().to_string_lossy().starts_with("cut") {
                         fs::remove_dir_all(made.path()).unwrap();
                     }
                 }
                 if left.is_none() || self.random.bool() {
-                    let folder = self.path(if root.ends_with("first") { "second" } else { "third" });
+                    let folder = self.path(if root.ends_with("first") {
+                        "second"
+                    } else {
+                        "third"
+                    });
                     if left.is_some() {
                         fs::remove_dir_all(&folder).unwrap();
                     }
-                    power.cut(keep, &mut fastrand::Rng::with_seed(seed), &folder).unwrap();
+                    power
+                        .cut(keep, &mut fastrand::Rng::with_seed(seed), &folder)
+                        .unwrap();
                     left = Some((folder, confirmed));
                 }
             }
@@ -221,12 +252,18 @@ impl Life {
         let file = self.path("log");
         drop(fs::remove_file(&file));
         let boot = self.path("boot");
-        let id = if self.is_same_boot { "one boot".to_owned() } else { format!("{}", root.display()) };
-        fs::write(&boot, id).unwrap();
+        // Each machine that finds its power back is another boot.
+        fs::write(&boot, root.display().to_string()).unwrap();
+        let syncs = match self.fault {
+            Fault::None | Fault::RowsAreForgotten => SyncMode::Work,
+            Fault::SyncsDoNothing => SyncMode::Nothing,
+            Fault::FoldersAreNotSynced => SyncMode::FilesOnly,
+        };
         for _ in 0..self.random.u32(1..4) {
-            let what = match self.engine {
-                Engine::Store => "write-store",
-                Engine::Index => "write-index",
+            let what = match (self.engine, self.fault) {
+                (Engine::Store, Fault::RowsAreForgotten) => "write-store-forgetfully",
+                (Engine::Store, _) => "write-store",
+                (Engine::Index, _) => "write-index",
             };
             let amount = match self.engine {
                 Engine::Store => self.random.u64(10..160),
@@ -234,8 +271,10 @@ impl Life {
             };
             let sync = Duration::from_micros(self.random.u64(0..400));
             let run = self.preload.run(CHILD, root).arg(what).arg(root.join("it"));
-            let run = run.arg(amount.to_string()).arg(self.random.u64(..1_000).to_string());
-            let mut run = run.logged(&file, sync).syncs(self.mode).in_boot(&boot);
+            let run = run
+                .arg(amount.to_string())
+                .arg(self.random.u64(..1_000).to_string());
+            let mut run = run.logged(&file, sync).syncs(syncs).in_boot(&boot);
             let is_killed = self.random.bool();
             if is_killed {
                 found.killed += 1;
@@ -253,9 +292,13 @@ impl Life {
 
     fn check(&self, root: &Path, confirmed: Confirmed, found: &mut Found) -> Result<(), String> {
         let boot = self.path("boot after");
-        let id = if self.is_same_boot { "one boot".to_owned() } else { format!("{}", root.display()) };
-        fs::write(&boot, id).unwrap();
-        let run = self.preload.run(CHILD, root).syncs(SyncMode::Work).in_boot(&boot);
+        // Each machine that finds its power back is another boot.
+        fs::write(&boot, root.display().to_string()).unwrap();
+        let run = self
+            .preload
+            .run(CHILD, root)
+            .syncs(SyncMode::Work)
+            .in_boot(&boot);
         let folder = root.join("it");
         let last = confirmed.last.to_string();
         let run = match self.engine {
@@ -301,6 +344,9 @@ fn shown(exit: &Exit) -> String {
         None => format!("it hung for {} s", PATIENCE.as_secs()),
     };
     let err: Vec<&str> = exit.err.lines().collect();
-    let err = err.get(err.len().saturating_sub(6)..).unwrap_or_default().join(" / ");
+    let err = err
+        .get(err.len().saturating_sub(6)..)
+        .unwrap_or_default()
+        .join(" / ");
     format!("{how}: {err}")
 }

@@ -11,9 +11,7 @@ mod life;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use vale_crash::SyncMode;
-
-use life::{Engine, Found, Life};
+use life::{Engine, Fault, Found, Life};
 
 /// Cuts of one process's log, or of those of a few that follow each other.
 const CUTS_OF_A_LIFE: u64 = 10;
@@ -26,7 +24,7 @@ fn cuts() -> u64 {
 }
 
 /// Lives enough for so many cuts; the first failure of each, and what all came to.
-fn lives(engine: Engine, cuts: u64, mode: SyncMode, is_same_boot: bool) -> (Vec<String>, Found) {
+fn lives(engine: Engine, cuts: u64, fault: Fault) -> (Vec<String>, Found) {
     let alone = std::env::var("VALECHAT_POWER_SEED_REAL").ok();
     let alone: Option<u64> = alone.and_then(|seed| seed.parse().ok());
     let count = cuts.div_ceil(CUTS_OF_A_LIFE);
@@ -41,7 +39,7 @@ fn lives(engine: Engine, cuts: u64, mode: SyncMode, is_same_boot: bool) -> (Vec<
                     if seed >= end {
                         return;
                     }
-                    let life = Life::new(engine, seed, mode, is_same_boot);
+                    let life = Life::new(engine, seed, fault);
                     let (failure, found) = life.live(CUTS_OF_A_LIFE);
                     let mut outcome = outcome.lock().unwrap();
                     outcome.0.extend(failure);
@@ -54,7 +52,7 @@ fn lives(engine: Engine, cuts: u64, mode: SyncMode, is_same_boot: bool) -> (Vec<
 }
 
 fn survives(engine: Engine) {
-    let (failures, found) = lives(engine, cuts(), SyncMode::Work, false);
+    let (failures, found) = lives(engine, cuts(), Fault::None);
     println!("{engine:?}: {found}");
     for failure in &failures {
         println!("{failure}");
