@@ -145,7 +145,7 @@ fn key(conversation: u64) -> ConversationKey {
 
 /// A conversation that goes with this change.
 fn gone_with(lsn: u64) -> Option<ConversationKey> {
-    (lsn % 64 == 0 && lsn >= 640).then(|| key((lsn - 640) / 64))
+    (lsn.is_multiple_of(64) && lsn >= 640).then(|| key((lsn - 640) / 64))
 }
 
 /// The message that this change puts or takes away.
@@ -162,7 +162,7 @@ fn change(lsn: u64) -> Change {
     if let Some(conversation) = gone_with(lsn) {
         return Change::RemoveConversation(conversation);
     }
-    if lsn % 7 == 0 {
+    if lsn.is_multiple_of(7) {
         return Change::Remove { ord };
     }
     Change::Put(Doc {
@@ -184,7 +184,7 @@ fn expected(position: u64) -> BTreeMap<u64, (ConversationKey, u64)> {
         let ord = ord_of(lsn);
         if let Some(gone) = gone_with(lsn) {
             live.retain(|_, (conversation, _)| *conversation != gone);
-        } else if lsn % 7 == 0 {
+        } else if lsn.is_multiple_of(7) {
             live.remove(&ord);
         } else {
             live.insert(ord, (key(ord / 64), lsn));

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use vale_store::{BlobHash, Command, Record};
+use vale_store::{BlobHash, Command, Record, Row, Table};
 
 use crate::toy::{DELETE, SET, record};
 
@@ -100,7 +100,7 @@ impl Model {
     }
 
     /// The rows of the toy's tables 1 to 3, as a store keeps them.
-    pub(crate) fn rows(&self) -> BTreeMap<u8, Vec<(Vec<u8>, Vec<u8>)>> {
+    pub(crate) fn rows(&self) -> BTreeMap<Table, Vec<Row>> {
         let values = self.values.iter();
         let values = values
             .map(|(name, (lsn, value))| (name.clone(), [&lsn.to_be_bytes()[..], value].concat()));

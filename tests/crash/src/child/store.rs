@@ -34,7 +34,7 @@ impl Fold for Forgetful {
 
     fn fold(&self, frame: &Frame<'_>, rows: &mut dyn RowsMut) -> Result<(), StoreError> {
         Toy(1).fold(frame, rows)?;
-        if frame.lsn % 16 == 0 {
+        if frame.lsn.is_multiple_of(16) {
             let name = frame.payload.get(1..).unwrap_or_default();
             let length = frame.payload.first().copied().unwrap_or_default();
             let name = name.get(..usize::from(length)).unwrap_or_default();
@@ -50,7 +50,7 @@ pub(crate) fn write(folder: &Path, commands: u64, seed: u64, fold: impl Fold) ->
     let store = opened.store;
     let mut model = Model::at(store.journal().last()).ok_or("a part of a command is there")?;
     // Otherwise it writes while the first view is made.
-    if seed % 4 != 0 {
+    if !seed.is_multiple_of(4) {
         ready(&store);
     }
     let is_done = Arc::new(AtomicBool::new(false));

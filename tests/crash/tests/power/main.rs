@@ -3,7 +3,7 @@
 //! `VALECHAT_POWER_CUTS_REAL` says how many cuts of each (200 when it is not set);
 //! `VALECHAT_POWER_SEED_REAL` runs one life alone.
 #![cfg(target_os = "linux")]
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "tests")]
 
 mod bites;
 mod life;
