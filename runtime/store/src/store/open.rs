@@ -97,6 +97,7 @@ impl Store {
             messages,
             view_folder,
             is_closing: Arc::default(),
+            rebuilds: Arc::default(),
             options,
             _lock: lock,
         });
@@ -132,7 +133,11 @@ impl Store {
         let (fold, messages) = (self.inner.fold.clone(), self.inner.messages.clone());
         let folder = self.inner.view_folder.clone();
         let is_closing = self.inner.is_closing.clone();
+        let rebuilds = self.inner.rebuilds.clone();
         let thread = spawn("store-rebuild", move || {
+            let _alone = rebuilds
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner);
             let made = next_folder(&folder).and_then(|name| {
                 let view = rebuild(&folder.join(&name), &reader, &*fold, &slot, &is_closing)?;
                 set_current(&folder, &name)?;

@@ -1,7 +1,7 @@
 //! Power cuts of a real process: the store with sled in it, and the search index.
 //!
-//! `VALECHAT_POWER_CUTS_REAL` says how many cuts of each (200 when it is not set);
-//! `VALECHAT_POWER_SEED_REAL` runs one life alone.
+//! 200 cuts of each, and ten times as many under `cargo xtask test --full`, which sets `VALECHAT_FULL`;
+//! `VALECHAT_POWER_CUTS_REAL` says another number, and `VALECHAT_POWER_SEED_REAL` runs one life alone.
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "tests")]
 
@@ -20,7 +20,12 @@ const WORKERS: usize = 3;
 
 fn cuts() -> u64 {
     let asked = std::env::var("VALECHAT_POWER_CUTS_REAL").ok();
-    asked.and_then(|cuts| cuts.parse().ok()).unwrap_or(200)
+    let usual = if std::env::var_os("VALECHAT_FULL").is_some() {
+        2_000
+    } else {
+        200
+    };
+    asked.and_then(|cuts| cuts.parse().ok()).unwrap_or(usual)
 }
 
 /// Lives enough for so many cuts; the first failure of each, and what all came to.
