@@ -74,7 +74,15 @@ pub fn make_backup(
         last = extent.last;
         let path = format!("{to}/{}", segment.name());
         if extent.is_sealed {
-            disk.link(&segment.name(), &path).map_err(failed())?;
+            match disk.link(&segment.name(), &path) {
+                // Compacted meanwhile: it has no name any more, and is still open.
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    let copy = disk.create(&path).map_err(failed())?;
+                    let end = segment.file.len().map_err(failed())?;
+                    copy_file(&*segment.file, &*copy, end).map_err(failed())?;
+                }
+                linked => linked.map_err(failed())?,
+            }
             listed.push(Listed {
                 number: segment.number,
                 first: segment.first,

@@ -6,7 +6,11 @@ use std::sync::{Arc, Mutex};
 use vale_store::disk::{Disk, DiskFile, Entry, SimDisk};
 use vale_store::{Command, Journal, make_backup};
 
-use crate::toy::{State, open, set};
+use crate::toy::{LastOfEach, State, open, set};
+
+fn command(n: u8) -> Command {
+    set(n % 12, &[n; 100]).into()
+}
 
 type Meanwhile = Box<dyn FnMut() + Send>;
 
@@ -56,23 +60,19 @@ impl Disk for Busy {
     }
 }
 
-#[test]
-fn a_backup_is_whole_when_segments_are_sealed_while_it_is_made() {
+/// Makes a backup, with something done to the journal before each of its files; it must hold what was
+/// there when it began, and a store restored from it must go on.
+fn backup_while(mut meanwhile: impl FnMut(&mut Journal) + Send + 'static) {
     let disk = SimDisk::new();
     let (mut journal, _) = open(&disk).unwrap();
-    let command = |n: u8| -> Command { set(n, &[n; 100]).into() };
-    // Sealed ones, and one that is written to.
+    // Sealed segments, and one that is written to.
     let written: Vec<Command> = (0..50).map(command).collect();
     for command in &written {
         journal.append(std::slice::from_ref(command), 1).unwrap();
     }
     let reader = journal.reader();
     let writer: Arc<Mutex<Journal>> = Arc::new(Mutex::new(journal));
-    let meanwhile = move || {
-        let mut journal = writer.lock().unwrap();
-        journal.append(&[command(99)], 1).unwrap();
-        journal.roll(1).unwrap();
-    };
+    let meanwhile = move || meanwhile(&mut writer.lock().unwrap());
     let busy = Busy(disk.clone(), Mutex::new(Box::new(meanwhile)));
     let backup = make_backup(&busy, &reader, 7, "daily").unwrap();
     assert_eq!(backup.last, 50);
@@ -97,4 +97,22 @@ fn a_backup_is_whole_when_segments_are_sealed_while_it_is_made() {
     drop(journal);
     let (journal, recovery) = open(&restored).unwrap();
     assert_eq!((recovery.damage, journal.last()), (vec![], 51));
+}
+
+#[test]
+fn a_backup_is_whole_when_segments_are_sealed_while_it_is_made() {
+    backup_while(|journal| {
+        journal.append(&[command(99)], 1).unwrap();
+        journal.roll(1).unwrap();
+    });
+}
+
+#[test]
+fn a_backup_is_whole_when_segments_are_compacted_while_it_is_made() {
+    backup_while(|journal| {
+        journal.append(&[command(99)], 1).unwrap();
+        let reader = journal.reader();
+        let compacted = reader.compact(&mut LastOfEach::default(), 2 << 10, 0.0);
+        journal.publish(compacted.unwrap()).unwrap();
+    });
 }
