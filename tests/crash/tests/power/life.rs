@@ -139,13 +139,12 @@ impl Life {
         let mut found = Found::default();
         let outcome = self.two(cuts, &mut found);
         let failure = outcome.err().map(|error| {
-            let kept = self.home.keep();
-            format!(
-                "{:?}, seed {}: {error} ({})",
-                self.engine,
-                self.seed,
-                kept.display()
-            )
+            let mut what = format!("{:?}, seed {}: {error}", self.engine, self.seed);
+            if self.fault == Fault::None {
+                let kept = self.home.keep();
+                what.push_str(&format!(" ({} is kept)", kept.display()));
+            }
+            what
         });
         (failure, found)
     }
