@@ -5,9 +5,9 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 use vale_host::{AttemptNote, DEFAULT_MODEL_FILE, TurnStep};
-use vale_types::{Event, Failure, Message, ModelRef, Usage};
+use vale_types::{Collector, Event, Failure, Message, ModelRef, Usage};
 
-use crate::answer::{ChatEvent, Collector, UsageRow};
+use crate::answer::{ChatEvent, UsageRow};
 use crate::api::Api;
 use crate::error::ApiError;
 use crate::link::Steps;
@@ -192,7 +192,7 @@ impl ChatStream {
             }
         }
         if let Some(call) = self.collector.take(event) {
-            self.ready.push_back(ChatEvent::ToolCall(call));
+            self.ready.push_back(ChatEvent::ToolCall(call.into()));
         }
         match event {
             Event::Text(text) => {

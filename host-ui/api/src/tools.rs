@@ -209,7 +209,7 @@ impl Api {
     }
 }
 
-fn row(plugin: &PluginId, info: ToolInfo) -> ToolRow {
+pub(crate) fn row(plugin: &PluginId, info: ToolInfo) -> ToolRow {
     let schema = |text: &str| serde_json::from_str(text).unwrap_or(Value::Null);
     ToolRow {
         plugin: plugin.clone(),
@@ -222,7 +222,7 @@ fn row(plugin: &PluginId, info: ToolInfo) -> ToolRow {
     }
 }
 
-fn outcome(result: ToolResult, seconds: f64) -> ToolOutcome {
+pub(crate) fn outcome(result: ToolResult, seconds: f64) -> ToolOutcome {
     let is_untrusted = result
         .extras
         .iter()

@@ -105,6 +105,92 @@ pub(crate) enum PluginCommand {
     /// It runs in the sandbox over answers that are played to it; no server is asked and no key is
     /// needed. Exits with 1 when a check fails.
     Test(TestArgs),
+    /// Try a plugin without installing it: ask it, and see its log and everything on the wire.
+    ///
+    /// Shows what it may do and asks, as an installation does; then it runs in the same sandbox, behind
+    /// the same gate. Without a message a provider is asked line by line what comes on stdin. Keys come
+    /// from where an installed plugin's come from, or from --key-stdin; they are never shown.
+    Run(RunArgs),
+    /// Ask a plugin's real server once, and write what it answered as a recording for `plugin test`.
+    ///
+    /// What lets somebody in is left out, and nothing is written when a key is in what is left.
+    Record(RecordArgs),
+}
+
+/// What is asked of a plugin that is tried.
+#[derive(Debug, Args)]
+pub(crate) struct TryArgs {
+    /// The plugin's .wasm file, or the folder of its project.
+    #[arg(value_name = "FILE|FOLDER")]
+    pub(crate) plugin: PathBuf,
+    /// What a provider is asked.
+    #[arg(value_name = "MESSAGE", conflicts_with_all = ["tool", "args"])]
+    pub(crate) message: Vec<String>,
+    /// A setting of the plugin; may be repeated.
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = setting)]
+    pub(crate) settings: Vec<(String, String)>,
+    /// The model; without it, the first that the provider lists.
+    #[arg(short, long, conflicts_with_all = ["tool", "args"])]
+    pub(crate) model: Option<String>,
+    /// Which tool is called.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) tool: Option<String>,
+    /// The tool's arguments as a JSON object.
+    #[arg(long, value_name = "JSON", requires = "tool")]
+    pub(crate) args: Option<String>,
+    /// List the provider's models instead of asking one.
+    #[arg(long, conflicts_with_all = ["tool", "args", "model", "message"])]
+    pub(crate) list_models: bool,
+    /// An https address given here is a server of your own network.
+    #[arg(long)]
+    pub(crate) local_server: bool,
+    /// Read the key of the plugin's first credential from stdin; it is not kept.
+    #[arg(long)]
+    pub(crate) key_stdin: bool,
+    /// Agree without being asked.
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    pub(crate) what: TryArgs,
+    /// How much of the wire is shown.
+    #[arg(long, value_enum, default_value_t = Wire::Full, value_name = "HOW")]
+    pub(crate) wire: Wire,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RecordArgs {
+    #[command(flatten)]
+    pub(crate) what: TryArgs,
+    /// The folder of the recordings.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) into: PathBuf,
+    /// The recording's name: letters, digits, dots, dashes and underscores.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: String,
+    /// In a few words what it is.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) about: Option<String>,
+    /// Replace a recording of that name.
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// How much of the wire is shown.
+    #[arg(long, value_enum, default_value_t = Wire::Short, value_name = "HOW")]
+    pub(crate) wire: Wire,
+}
+
+/// How much of the wire is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Wire {
+    /// Heads and bodies.
+    Full,
+    /// A line for each request and answer.
+    Short,
+    /// Nothing.
+    Off,
 }
 
 #[derive(Debug, Args)]

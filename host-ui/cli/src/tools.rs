@@ -110,16 +110,7 @@ async fn call(
     out: &Out,
 ) -> Result<(), Stop> {
     let tool = api.tool(name).await?;
-    let mut arguments = match json {
-        None => Map::new(),
-        Some(text) => serde_json::from_str(text).map_err(|error| {
-            ApiError::new(
-                ApiErrorKind::Usage,
-                format!("--args is no JSON object: {error}."),
-                "Write it as --args '{\"name\": \"value\"}'.",
-            )
-        })?,
-    };
+    let mut arguments = object(json)?;
     arguments.extend(Api::tool_arguments(&tool, given));
     let name = format!("{}/{}", tool.plugin, tool.name);
     let outcome = api.call_tool(&name, arguments).await?;
@@ -134,7 +125,21 @@ async fn call(
     Ok(())
 }
 
-fn draw(outcome: &ToolOutcome, out: &Out) -> Result<(), Stop> {
+/// What --args holds.
+pub(crate) fn object(json: Option<&str>) -> Result<Map<String, Value>, ApiError> {
+    let Some(text) = json else {
+        return Ok(Map::new());
+    };
+    serde_json::from_str(text).map_err(|error| {
+        ApiError::new(
+            ApiErrorKind::Usage,
+            format!("--args is no JSON object: {error}."),
+            "Write it as --args '{\"name\": \"value\"}'.",
+        )
+    })
+}
+
+pub(crate) fn draw(outcome: &ToolOutcome, out: &Out) -> Result<(), Stop> {
     if outcome.is_untrusted {
         out.note("This comes from outside; nobody has checked it.");
     }

@@ -11,6 +11,7 @@ use url::Url;
 use crate::exchange::Attempt;
 use crate::gate::Shared;
 use crate::leak::{Leak, Scanner};
+use crate::tap::Watched;
 use crate::{
     HttpError, HttpErrorKind, HttpResponse, LeakSite, ResponseBody, Timeouts, TransportRequest,
     TransportResponse, Violation, headers,
@@ -112,6 +113,7 @@ impl CallState {
         url: &Url,
         answer: TransportResponse,
         deadline: Instant,
+        watched: Option<Watched>,
     ) -> Result<HttpResponse, HttpError> {
         if answer.status < 200 {
             return Err(HttpError::sent(
@@ -129,7 +131,7 @@ impl CallState {
             status: answer.status,
             url: url.to_string(),
             headers,
-            body: ResponseBody::new(answer.body, Arc::clone(self), deadline),
+            body: ResponseBody::new(answer.body, Arc::clone(self), deadline, watched),
         })
     }
 

@@ -7,7 +7,7 @@ use http::HeaderName;
 use url::Url;
 use vale_secrets::Secret;
 
-use crate::{BlobSource, NameResolver, Origin, Rule, Transport};
+use crate::{BlobSource, NameResolver, Origin, Rule, Tap, Transport};
 
 /// Everything one installed plugin may do on the network.
 pub struct GateConfig {
@@ -34,6 +34,8 @@ pub struct GateConfig {
     pub transport: TransportKind,
     /// How names become addresses; `None` is the operating system's way.
     pub resolver: Option<Arc<dyn NameResolver>>,
+    /// Watches what is sent and received, for the author of a plugin; none for everybody else.
+    pub tap: Option<Arc<dyn Tap>>,
 }
 
 impl GateConfig {
@@ -52,6 +54,7 @@ impl GateConfig {
             user_agent: concat!("ValeChat/", env!("CARGO_PKG_VERSION")).to_owned(),
             transport: TransportKind::Network,
             resolver: None,
+            tap: None,
         }
     }
 }

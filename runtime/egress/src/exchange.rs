@@ -69,11 +69,24 @@ pub(crate) async fn exchange(
             .credentials
             .attach(&to, &mut headers)
             .map_err(|error| after_hop(error, hop))?;
-        let answer = call
-            .round_trip(&attempt, headers, deadline)
-            .await
-            .map_err(|error| after_hop(error, hop))?;
-        call.scan_headers(&answer.headers)?;
+        let watch = shared.watch.as_ref();
+        let mut watched =
+            watch.map(|watch| watch.begin(&attempt.method, &attempt.url, &headers, &attempt.body));
+        let answer = call.round_trip(&attempt, headers, deadline).await;
+        let answer = answer.and_then(|answer| {
+            call.scan_headers(&answer.headers)?;
+            Ok(answer)
+        });
+        let answer = answer.map_err(|error| {
+            let error = call.scrub(error);
+            if let Some(watched) = &mut watched {
+                watched.failed(&error);
+            }
+            after_hop(error, hop)
+        })?;
+        if let Some(watched) = &watched {
+            watched.head(answer.status, &answer.headers);
+        }
         tracing::info!(
             plugin = shared.plugin, method = %attempt.method, origin = %granted.origin,
             status = answer.status, hop, upstream_request_id = request_id(&answer.headers),
@@ -87,7 +100,7 @@ pub(crate) async fn exchange(
             !attempt.body.is_empty(),
         )?;
         let Some(next) = next else {
-            return call.deliver(&attempt.method, &attempt.url, answer, deadline);
+            return call.deliver(&attempt.method, &attempt.url, answer, deadline, watched);
         };
         if hop >= MAX_HOPS {
             return Err(redirect::too_many());

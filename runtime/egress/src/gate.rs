@@ -11,6 +11,7 @@ use crate::client::Network;
 use crate::credentials::Credentials;
 use crate::exchange::exchange;
 use crate::leak::Scanner;
+use crate::tap::Watch;
 use crate::{
     BlobSource, Caps, ConfigError, GateConfig, HttpError, HttpRequest, HttpResponse, Rule,
     Timeouts, Transport, TransportKind, Violation,
@@ -33,6 +34,7 @@ pub(crate) struct Shared {
     pub(crate) blobs: Option<Arc<dyn BlobSource>>,
     pub(crate) user_agent: HeaderValue,
     pub(crate) transport: Arc<dyn Transport>,
+    pub(crate) watch: Option<Watch>,
 }
 
 impl Gate {
@@ -75,6 +77,7 @@ impl Gate {
             blobs: config.blobs,
             user_agent,
             transport,
+            watch: config.tap.map(Watch::new),
         };
         Ok(Self {
             shared: Arc::new(shared),

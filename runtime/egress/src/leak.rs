@@ -15,6 +15,7 @@ use aho_corasick::{Anchored, BuildError, MatchError};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use bytes::{Bytes, BytesMut};
+use vale_secrets::Secret;
 use zeroize::Zeroizing;
 
 use self::decode::Decoded;
@@ -24,6 +25,8 @@ mod decode;
 
 /// Shorter values are no secrets: a local server's dummy key is a word.
 const MIN_CHARS: usize = 16;
+/// Shorter pieces of base64 are in any text, for [`holds`].
+const MIN_BASE64: usize = 6;
 
 /// What to look for. Holds the patterns for as long as the gate lives.
 pub(crate) struct Scanner {
@@ -75,15 +78,19 @@ impl Scanner {
         if patterns.is_empty() {
             return Ok(None);
         }
-        let nfa = NFA::new(&patterns)?;
+        Self::of(&patterns, owner).map(Some)
+    }
+
+    fn of(patterns: &[Zeroizing<Vec<u8>>], owner: Vec<String>) -> Result<Self, ScannerError> {
+        let nfa = NFA::new(patterns)?;
         let any_case = NFA::builder()
             .prefilter(false)
             .ascii_case_insensitive(true)
-            .build(&patterns)?;
+            .build(patterns)?;
         let start = nfa.start_state(Anchored::No)?;
         let mut depth = HashMap::new();
         let mut alphabet = Box::new([false; 256]);
-        for pattern in &patterns {
+        for pattern in patterns {
             let mut state = start;
             for (index, byte) in pattern.iter().enumerate() {
                 state = nfa.next_state(Anchored::No, state, *byte);
@@ -93,14 +100,14 @@ impl Scanner {
                 }
             }
         }
-        Ok(Some(Self {
+        Ok(Self {
             nfa,
             any_case,
             start,
             depth,
             alphabet,
             owner,
-        }))
+        })
     }
 
     /// Looks at a whole text, such as a header's value or an error.
@@ -124,6 +131,18 @@ impl Scanner {
     fn depth(&self, state: StateID) -> usize {
         self.depth.get(&state).copied().unwrap_or(0)
     }
+}
+
+/// Whether a text holds this value: as it is, in base64, percent-encoded or with JSON's escapes. For
+/// what is written to a file; unlike a gate it looks for short values too, though not for their base64,
+/// which is found everywhere. True also when the search cannot be made.
+#[must_use]
+pub fn holds(text: &[u8], value: &Secret) -> bool {
+    let value = value.expose().as_bytes();
+    let mut patterns = spellings(value);
+    patterns.retain(|pattern| pattern.as_slice() == value || pattern.len() >= MIN_BASE64);
+    let owner = vec![String::new(); patterns.len()];
+    Scanner::of(&patterns, owner).map_or(true, |scanner| scanner.find(text).is_some())
 }
 
 /// How a value may be spelled, escapes aside.

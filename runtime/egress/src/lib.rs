@@ -34,6 +34,7 @@ mod request;
 mod resolve;
 mod response;
 mod rule;
+mod tap;
 mod transport;
 
 pub use config::{
@@ -42,9 +43,11 @@ pub use config::{
 pub use download::{Download, DownloadError, download};
 pub use error::{HttpError, HttpErrorKind, LeakSite, Violation};
 pub use gate::{Gate, GateCall};
+pub use leak::holds;
 pub use origin::{Host, Origin, Scheme};
 pub use request::{BlobSource, BodyPart, HttpRequest, RequestBody};
 pub use resolve::{NameResolver, Resolved, SystemResolver};
 pub use response::{HttpResponse, ResponseBody};
 pub use rule::Rule;
+pub use tap::{Tap, Tapped, TappedHeader};
 pub use transport::{ByteStream, Transport, TransportRequest, TransportResponse, Trip};

@@ -11,6 +11,7 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use crate::call::CallState;
 use crate::leak::BodyScan;
+use crate::tap::Watched;
 use crate::{ByteStream, HttpError, HttpErrorKind, LeakSite};
 
 /// The answer to a request.
@@ -37,6 +38,8 @@ pub struct ResponseBody {
     deadline: Instant,
     /// Made when there is first something to wait for.
     waiting: Option<Waiting>,
+    /// Who watches, for a plugin's author.
+    watched: Option<Watched>,
 }
 
 struct Waiting {
@@ -48,7 +51,12 @@ struct Waiting {
 }
 
 impl ResponseBody {
-    pub(crate) fn new(inner: ByteStream, call: Arc<CallState>, deadline: Instant) -> Self {
+    pub(crate) fn new(
+        inner: ByteStream,
+        call: Arc<CallState>,
+        deadline: Instant,
+        watched: Option<Watched>,
+    ) -> Self {
         Self {
             inner: Some(inner),
             call,
@@ -56,6 +64,7 @@ impl ResponseBody {
             failure: None,
             deadline,
             waiting: None,
+            watched,
         }
     }
 
@@ -133,6 +142,22 @@ impl Stream for ResponseBody {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
+        let item = ready!(this.poll_item(cx));
+        if let Some(watched) = &mut this.watched {
+            match &item {
+                Some(Ok(bytes)) => watched.body(bytes),
+                Some(Err(error)) => watched.failed(error),
+                None => watched.end(),
+            }
+        }
+        Poll::Ready(item)
+    }
+}
+
+impl ResponseBody {
+    /// The next item, as the plugin gets it.
+    fn poll_item(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, HttpError>>> {
+        let this = self;
         loop {
             if this.call.is_violated() && (this.inner.is_some() || this.failure.is_some()) {
                 this.failure = None;

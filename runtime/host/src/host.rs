@@ -15,6 +15,8 @@ use vale_types::{
 };
 
 use crate::compose::{Configured, all_tools, is_built_in, maker, start_system};
+#[cfg(feature = "conversations")]
+use crate::conversation::Conversations;
 use crate::core::Core;
 use crate::infer::{
     END_TIMEOUT, InferActor, InferConfig, InferView, ProcessId, Shutdown, choose_program,
@@ -82,6 +84,9 @@ struct Inner {
     /// The providers that run, as they were configured.
     running: Mutex<BTreeMap<ProviderId, Configured>>,
     notes: Vec<String>,
+    /// Opened when they are first asked for: most commands need none.
+    #[cfg(feature = "conversations")]
+    conversations: Mutex<Option<Conversations>>,
     system: actix::System,
     thread: Option<JoinHandle<()>>,
 }
@@ -142,6 +147,8 @@ impl Host {
             tools,
             running: Mutex::default(),
             notes,
+            #[cfg(feature = "conversations")]
+            conversations: Mutex::default(),
             system,
             thread: Some(thread),
             profile,
@@ -281,6 +288,51 @@ impl Host {
     /// processes and actors end.
     pub async fn shut_down(&self, drain: Duration) {
         self.0.core.shut_down(drain).await;
+        #[cfg(feature = "conversations")]
+        if let Some(conversations) = self.opened().take() {
+            // Its end waits for the disk.
+            let closed = tokio::task::spawn_blocking(move || conversations.store().close());
+            if closed.await.is_err() {
+                tracing::warn!("the store was not closed in order");
+            }
+        }
+    }
+
+    /// The stored conversations. The store is opened when they are first asked for; that blocks for as long
+    /// as it takes. Answers that the last process left open are ended by [`Conversations::recover`].
+    ///
+    /// # Errors
+    /// When the store cannot be opened.
+    #[cfg(feature = "conversations")]
+    pub fn conversations(&self) -> Result<Conversations, vale_store::StoreError> {
+        let mut opened = self.opened();
+        if let Some(conversations) = &*opened {
+            return Ok(conversations.clone());
+        }
+        let folder = self.0.profile.paths().store();
+        let options = vale_store::StoreOptions::default();
+        let fold = Arc::new(vale_chat::rows::ChatFold);
+        let store = vale_store::Store::open(folder, options, fold)?;
+        if let Some(why) = store.rebuilds {
+            tracing::info!(%why, "the view of the conversations is made again");
+        }
+        if store.recovery.torn_bytes > 0 {
+            let bytes = store.recovery.torn_bytes;
+            tracing::info!(
+                bytes,
+                "what was being written when ValeChat ended was cut off"
+            );
+        }
+        let handles = Arc::new(self.0.network.blobs.clone());
+        let conversations = Conversations::new(store.store, self.0.core.clone(), handles);
+        *opened = Some(conversations.clone());
+        Ok(conversations)
+    }
+
+    #[cfg(feature = "conversations")]
+    fn opened(&self) -> std::sync::MutexGuard<'_, Option<Conversations>> {
+        let opened = self.0.conversations.lock();
+        opened.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What is worth knowing and did not keep the host from starting.

@@ -44,6 +44,8 @@
 //! sealed file. The local model is a process beside it, so nothing of it is linked in.
 
 mod compose;
+#[cfg(feature = "conversations")]
+mod conversation;
 mod core;
 mod host;
 mod infer;
@@ -51,6 +53,7 @@ mod inspect;
 mod keys;
 mod network;
 mod paths;
+mod playground;
 mod plugins_actor;
 mod process;
 mod profile;
@@ -62,11 +65,16 @@ mod trial;
 mod turn;
 
 pub use crate::core::Core;
+#[cfg(feature = "conversations")]
+pub use conversation::{
+    Answering, ConversationError, Conversations, Handles, NewConversation, Question,
+};
 pub use host::{Host, HostConfig, StartError};
 pub use infer::InferError;
 pub use inspect::{ComponentShape, inspect_component};
 pub use keys::KeyError;
 pub use paths::{DEFAULT_MODEL_FILE, NoHome, Paths};
+pub use playground::{Playground, PlaygroundConfig, PlaygroundError, Under};
 pub use profile::{Profile, ProviderSummary};
 pub use provider::{Answer, Backend, Calls, tool_owner};
 pub use settings::{
@@ -80,10 +88,10 @@ pub use supervise::{
 pub use trial::PluginRolledBack;
 pub use turn::{AttemptNote, AttemptRecord, Loss, RetryNote, SwitchNote, Turn, TurnStep};
 pub use vale_billing::catalogue::Override;
-pub use vale_egress::DownloadError;
+pub use vale_egress::{DownloadError, Tap, Tapped, TappedHeader};
 pub use vale_plugins::{
     Entry, EntryError, Grant, HostClass, Installed, Manifest, Origin, PermissionCard,
 };
 pub use vale_policy::PolicyConfig;
-pub use vale_sandbox::{LoadError, Step};
+pub use vale_sandbox::{Call, LoadError, LogLevel, LogSink, Meter, Step};
 pub use vale_secrets::{Ask, Passphrase, PassphraseUse, Secret, SecretError, Source};

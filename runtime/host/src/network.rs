@@ -62,6 +62,17 @@ impl Blobs {
     }
 }
 
+#[cfg(feature = "conversations")]
+impl crate::conversation::Handles for Blobs {
+    fn keep(&self, bytes: Bytes) -> String {
+        Self::keep(self, bytes)
+    }
+
+    fn forget(&self, handle: &str) {
+        Self::forget(self, handle);
+    }
+}
+
 impl Blobs {
     /// Lets go of bytes that nobody needs any more.
     pub(crate) fn forget(&self, id: &str) {

@@ -141,6 +141,12 @@ impl Paths {
         self.state.join("plugins").join(id.as_str())
     }
 
+    /// Conversations.
+    #[must_use]
+    pub fn store(&self) -> PathBuf {
+        self.state.join("store")
+    }
+
     /// The encrypted file that holds keys where there is no keyring and the person chose it.
     #[must_use]
     pub fn secrets_file(&self) -> PathBuf {

@@ -32,15 +32,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
 /// What the outbox holds at a place; `tests/real/kill.rs` keeps the same list.
 fn change(lsn: u64) -> Change {
-    if lsn % 64 == 0 && lsn >= 640 {
+    if lsn.is_multiple_of(64) && lsn >= 640 {
         return Change::RemoveConversation(u128::from((lsn - 640) / 64).to_be_bytes());
     }
-    if lsn % 7 == 0 {
+    if lsn.is_multiple_of(7) {
         return Change::Remove {
             ord: lsn.saturating_sub(3),
         };
     }
-    let ord = if lsn % 11 == 0 { lsn - 5 } else { lsn };
+    let ord = if lsn.is_multiple_of(11) { lsn - 5 } else { lsn };
     Change::Put(Doc {
         ord,
         conversation: u128::from(ord / 64).to_be_bytes(),

@@ -14,11 +14,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use tantivy::directory::MmapDirectory;
+use tantivy::directory::INDEX_WRITER_LOCK;
 use tantivy::directory::error::{OpenDirectoryError, OpenReadError};
 use tantivy::{Directory, IndexReader, ReloadPolicy, Searcher, TantivyError};
 
 use crate::error::{SearchError, guarded, panic_text};
+use crate::opened::{Fresh, Opened, Position};
 use crate::schema::{FORMAT, Fields};
 use crate::sealed::SealedDirectory;
 
@@ -41,7 +42,17 @@ pub(crate) struct Inner {
     schema: u32,
     position: AtomicU64,
     /// Dropped last, so that nobody else is let in while the files are still open.
-    _lock: File,
+    _lock: FolderLock,
+}
+
+/// Let go in so many words: a process that is just being started has a copy of the file, and closing
+/// ours would leave it locked until that one is on its way.
+struct FolderLock(File);
+
+impl Drop for FolderLock {
+    fn drop(&mut self) {
+        let _ = self.0.unlock();
+    }
 }
 
 impl fmt::Debug for Index {
@@ -49,58 +60,6 @@ impl fmt::Debug for Index {
         let mut out = formatter.debug_struct("Index");
         out.field("folder", &self.0.folder);
         out.field("position", &self.position()).finish()
-    }
-}
-
-/// What [`Index::open`] found.
-#[derive(Debug)]
-pub struct Opened {
-    /// The index.
-    pub index: Index,
-    /// What is in it.
-    pub position: Position,
-    /// The last process did not close its writer: run [`Index::validate_checksum`] in the background,
-    /// before the next writer is opened (a merge gives damaged data a valid checksum).
-    pub unclean: bool,
-}
-
-/// Up to where the outbox is in the index.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Position {
-    /// All changes up to this one are in, and no later one.
-    At(u64),
-    /// Nothing is in: feed it everything.
-    Fresh(Fresh),
-}
-
-/// Why an index is empty.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fresh {
-    /// There was none.
-    Missing,
-    /// There was one in which nothing was committed.
-    Uncommitted,
-    /// It was made by another version, or of rows of another schema.
-    OtherVersion,
-    /// It could not be read.
-    Unreadable(String),
-    /// [`Index::condemn`] or [`Index::validate_checksum`] had condemned it.
-    Condemned(String),
-}
-
-impl fmt::Display for Fresh {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Missing => formatter.write_str("There was no search index yet."),
-            Self::Uncommitted => formatter.write_str("The search index was still empty."),
-            Self::OtherVersion => {
-                formatter.write_str("The search index was made by another version of ValeChat.")
-            }
-            Self::Unreadable(why) => {
-                write!(formatter, "The search index could not be read: {why}.")
-            }
-            Self::Condemned(why) => write!(formatter, "The search index was damaged: {why}."),
-        }
     }
 }
 
@@ -136,6 +95,7 @@ impl Index {
             }
             Err(TryLockError::Error(error)) => return Err(failed(error)),
         }
+        let lock = FolderLock(lock);
         let fields = Fields::new();
         let (index, position, unclean) = match existing(folder, schema, &fields) {
             Ok((index, lsn)) => {
@@ -248,9 +208,17 @@ impl Index {
         durable(&mark, b"").map_err(|source| self.write_failed(source))
     }
 
-    /// A mark that stays only costs a check.
-    pub(crate) fn unmark_writing(&self) {
+    /// After a writer that ended well. A mark that stays only costs a check; so does a file.
+    pub(crate) fn writer_ended(&self, merges_too: bool) {
+        // Another writer may be open by now, and these are its mark and its files.
+        let Ok(_lock) = self.0.index.directory().acquire_lock(&INDEX_WRITER_LOCK) else {
+            return;
+        };
         let _ = fs::remove_file(self.0.folder.join(WRITING));
+        if merges_too && guarded(|| self.0.reader.reload()).is_ok() {
+            // What the merges replaced.
+            let _ = guarded(|| sweep(&self.0.folder.join(FILES), &self.0.index));
+        }
     }
 
     fn write_failed(&self, source: io::Error) -> SearchError {
@@ -281,7 +249,7 @@ fn existing(folder: &Path, schema: u32, fields: &Fields) -> Result<(tantivy::Ind
         return Err(Refusal::Fresh(Fresh::Missing));
     }
     let (index, text) = caught(|| {
-        let directory = SealedDirectory(MmapDirectory::open(&files)?);
+        let directory = SealedDirectory::open(&files)?;
         let mut index = tantivy::Index::open(directory)?;
         index.set_tokenizers(Fields::tokenizers());
         let payload = index.load_metas()?.payload;
@@ -337,7 +305,7 @@ fn fresh(folder: &Path, fields: &Fields) -> io::Result<tantivy::Index> {
     absent_is_fine(fs::remove_file(folder.join(WRITING)))?;
     fs::create_dir(&files)?;
     let create = || {
-        let directory = SealedDirectory(MmapDirectory::open(&files)?);
+        let directory = SealedDirectory::open(&files)?;
         let settings = tantivy::IndexSettings::default();
         let mut index = tantivy::Index::create(directory, fields.schema.clone(), settings)?;
         index.set_tokenizers(Fields::tokenizers());

@@ -10,8 +10,10 @@
 //! a hit names a message, and whoever has its text makes a [`snippet`]. No async, no clock.
 
 mod error;
+mod excluded;
 mod fold;
 mod index;
+mod opened;
 mod parse;
 mod plan;
 mod policy;
@@ -26,7 +28,8 @@ mod token;
 mod writer;
 
 pub use error::SearchError;
-pub use index::{Fresh, Index, Opened, Position};
+pub use index::Index;
+pub use opened::{Fresh, Opened, Position};
 pub use policy::CommitPolicy;
 pub use query::{ConversationKey, Filters, MAX_LIMIT, MAX_OFFSET, Mode, Query};
 pub use recent::Recent;

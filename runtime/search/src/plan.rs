@@ -9,6 +9,7 @@ use tantivy::query::{
 use tantivy::schema::{Field, IndexRecordOption};
 use tantivy::{Result, Term};
 
+use crate::excluded::Excluded;
 use crate::parse::{Clause, Parsed, Piece};
 use crate::query::{ConversationKey, Filters};
 use crate::recent::View;
@@ -36,7 +37,8 @@ pub(crate) fn plan(
         parts.push((Occur::Must, silent(all)));
     }
     for clause in &parsed.must_not {
-        parts.push((Occur::MustNot, words(fields.text, clause)?));
+        let excluded = Excluded(words(fields.text, clause)?);
+        parts.push((Occur::MustNot, Box::new(excluded)));
     }
     for (field, value) in [
         (fields.provider, &filters.provider),

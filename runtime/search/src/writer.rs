@@ -168,7 +168,7 @@ impl Writer {
             return Ok(());
         };
         caught(|| writer.wait_merging_threads())?;
-        self.index.unmark_writing();
+        self.index.writer_ended(true);
         Ok(())
     }
 
@@ -198,7 +198,7 @@ impl Drop for Writer {
             })
             .is_ok()
         {
-            self.index.unmark_writing();
+            self.index.writer_ended(false);
         }
     }
 }

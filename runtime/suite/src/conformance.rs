@@ -96,7 +96,7 @@ async fn completion(
         Err(why) => return vec![cannot_run(SECTION, title, why)],
     };
     let failure = whole.end.as_ref().err();
-    let words = heard::completion(&whole);
+    let words = heard::completion(&whole.events, &whole.end);
     let first = judged(recording, &words, failure, &used, &strays);
     // What breaks or asks for something else is no answer to compare with.
     if matches!(failure, Some(Failure::Fault(_))) || !strays.is_empty() {

@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use vale_types::{Event, Failure, FinishReason, Model, ResultPart, ToolResult, Usage};
-
-use crate::bench::Outcome;
+use vale_types::{Event, Failure, Finish, FinishReason, Model, ResultPart, ToolResult, Usage};
 
 /// Longest value that a difference shows, characters.
 const SHOWN: usize = 300;
@@ -35,10 +33,10 @@ pub(crate) fn error_name(failure: &Failure) -> String {
 }
 
 /// A completion.
-pub(crate) fn completion(outcome: &Outcome) -> Value {
+pub(crate) fn completion(events: &[Event], end: &Result<Finish, Failure>) -> Value {
     let (mut text, mut thinking) = (String::new(), String::new());
     let mut calls: BTreeMap<u32, (String, String, String)> = BTreeMap::new();
-    for event in &outcome.events {
+    for event in events {
         match event {
             Event::Text(piece) => text.push_str(piece),
             Event::Thinking(piece) => thinking.push_str(piece),
@@ -69,7 +67,7 @@ pub(crate) fn completion(outcome: &Outcome) -> Value {
     if !calls.is_empty() {
         fields.insert("tool_calls".to_owned(), calls.into());
     }
-    match &outcome.end {
+    match end {
         Ok(finish) => {
             fields.insert("finish".to_owned(), reason(&finish.reason));
             if let Some(counts) = &finish.usage {

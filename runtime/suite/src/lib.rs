@@ -11,6 +11,7 @@
 
 mod bench;
 mod conformance;
+mod draft;
 mod fault_judge;
 mod fault_rows;
 mod faults;
@@ -18,6 +19,7 @@ mod heard;
 mod limits;
 mod list_faults;
 mod package;
+mod recorder;
 mod recording;
 mod report;
 mod scenario;
@@ -27,6 +29,8 @@ mod tape;
 mod tool_faults;
 mod tools;
 
+pub use draft::{Asked, DraftError, RecordingDraft, Written, is_recording_name};
+pub use recorder::{Recorder, RecorderError, TakenExchange};
 pub use recording::{MAX_FILE_BYTES, MAX_FILES, Recordings, RecordingsError};
 pub use report::{Check, LimitUse, PackageReport, Report, Section, SpeedReport, Verdict};
 pub use suite::{Options, SuiteError, run};

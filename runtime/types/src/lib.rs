@@ -5,6 +5,7 @@
 //! are converted in `vale-sandbox` and nowhere else.
 
 mod chat;
+mod collect;
 mod error;
 mod event;
 mod explain;
@@ -18,6 +19,7 @@ pub use chat::{
     Blob, CacheMark, Extra, Media, Message, OutputFormat, Part, Request, ResultPart, Role,
     Thinking, ThinkingMode, ToolCall, ToolChoice, ToolDef, ToolResult,
 };
+pub use collect::Collector;
 pub use error::{
     AuthKind, ContextLimit, Error, ErrorKind, Failure, LimitScope, NetworkFailure, NetworkKind,
     RateLimit,

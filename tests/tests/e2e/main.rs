@@ -10,6 +10,7 @@
 
 mod aimock;
 mod attach;
+mod authors;
 mod faults;
 mod life;
 mod local;

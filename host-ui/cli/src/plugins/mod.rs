@@ -4,6 +4,8 @@ mod install;
 mod life;
 mod list;
 mod new;
+mod play;
+mod screen;
 mod settings;
 mod show;
 mod test;
@@ -22,6 +24,8 @@ pub(crate) async fn run(command: PluginCommand, out: Out) -> Result<(), Stop> {
         }
         PluginCommand::Pack { folder, output } => install::pack(&folder, output, &out).await,
         PluginCommand::Test(args) => test::test(&args, &out).await,
+        PluginCommand::Run(args) => play::run(args, &out).await,
+        PluginCommand::Record(args) => play::record(args, &out).await,
         PluginCommand::New(args) => new::new(args, &out).await,
         PluginCommand::List => list::list(&host().await?, &out),
         PluginCommand::Show { name: Some(name) } => {

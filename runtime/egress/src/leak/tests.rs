@@ -187,6 +187,30 @@ fn a_prefix_held_through_escapes_comes_out_whole() {
     }
 }
 
+/// For files: short values too, in every spelling, and nothing else.
+#[test]
+fn a_text_holds_a_value_in_each_spelling_and_no_other_does() {
+    for key in [KEY, MARKED, "short-key-1", "local"] {
+        let secret = Secret::new(key.to_owned()).ok().unwrap();
+        let escaped = key.replace('/', "\\/");
+        let percent = percent_encode(key.as_bytes(), NON_ALPHANUMERIC).to_string();
+        let mut texts = vec![key.to_owned(), escaped, percent];
+        if key.len() > 8 {
+            for before in ["", "a", "ab"] {
+                let text = format!("{before}{key}");
+                texts.extend([STANDARD.encode(&text), URL_SAFE.encode(&text)]);
+            }
+        }
+        for text in texts {
+            let text = format!("{{\"body\": \"x{text}y\"}}");
+            assert!(holds(text.as_bytes(), &secret), "{key} in {text}");
+        }
+        let cut = &key[..key.len() - 1];
+        assert!(!holds(format!("\"{cut}\" x").as_bytes(), &secret), "{cut}");
+        assert!(!holds(b"", &secret));
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 

@@ -14,4 +14,5 @@ mod requests;
 mod responses;
 mod streaming;
 mod support;
+mod tap;
 mod tls;

@@ -5,7 +5,7 @@ mod backend;
 mod health;
 mod place;
 mod plugin;
-mod prepare;
+pub(crate) mod prepare;
 
 pub(crate) use actor::{Attempt, ProviderActor, Ready};
 pub(crate) use backend::caught;

@@ -114,19 +114,20 @@ impl Prepared {
 
     /// Refuses a call that would come back as 401 anyway.
     pub(crate) fn require_credentials(&self) -> Result<(), Failure> {
-        let missing = self
-            .0
-            .credentials
-            .iter()
-            .find(|info| info.required && !info.present);
-        match missing {
-            None => Ok(()),
-            Some(info) => Err(Error::new(
-                ErrorKind::Auth(AuthKind::Missing),
-                format!("the credential “{}” is not set", info.name),
-            )
-            .into()),
-        }
+        require(&self.0.credentials)
+    }
+}
+
+/// Refuses a call that lacks a credential which it cannot do without.
+pub(crate) fn require(credentials: &[CredentialInfo]) -> Result<(), Failure> {
+    let mut infos = credentials.iter();
+    match infos.find(|info| info.required && !info.present) {
+        None => Ok(()),
+        Some(info) => Err(Error::new(
+            ErrorKind::Auth(AuthKind::Missing),
+            format!("the credential “{}” is not set", info.name),
+        )
+        .into()),
     }
 }
 
@@ -153,7 +154,7 @@ impl Wiring {
             .await??;
         let trial = self.trials.of(&loaded.installed);
         let manifest = &loaded.installed.manifest;
-        let infer = if needs_infer(manifest, &self.settings) {
+        let infer = if needs_infer(manifest, &self.settings.settings) {
             Some(
                 self.infer
                     .call(Ensure)
@@ -191,7 +192,8 @@ impl Wiring {
         let Found { secrets, all_known } =
             self.secrets(manifest, &effective, infer.as_ref()).await?;
         let credentials = credential_infos(&effective, &secrets);
-        let config = self.gate_config(&effective, secrets)?;
+        let plugin = &self.settings.plugin;
+        let config = gate_config(plugin, &effective, secrets, &self.network)?;
         // On a blocking thread: it reads the system's certificates.
         let gate = self
             .engine
@@ -277,72 +279,77 @@ impl Wiring {
             .map_err(|error| misconfigured(&error.to_string()))?;
         Ok(looked_up.map(|found| found.map(|(secret, _source)| secret)))
     }
-
-    fn gate_config(
-        &self,
-        effective: &Effective,
-        secrets: Vec<Option<Secret>>,
-    ) -> Result<GateConfig, Failure> {
-        let bad = |error: vale_egress::ConfigError| misconfigured(&error.to_string());
-        let mut config = GateConfig::new(self.settings.plugin.as_str());
-        for rule in &effective.rules {
-            config.rules.push(Rule {
-                origin: Origin::parse(rule.origin.as_str()).map_err(bad)?,
-                methods: rule
-                    .methods
-                    .iter()
-                    .map(|method| method.as_str().to_owned())
-                    .collect(),
-                path_prefixes: rule.path_prefixes.clone(),
-                local_server: rule.local_server,
-            });
-        }
-        for (credential, secret) in effective.credentials.iter().zip(secrets) {
-            let mut places = Vec::with_capacity(credential.origins.len());
-            for place in &credential.origins {
-                places.push(CredentialPlace {
-                    origin: Origin::parse(place.origin.as_str()).map_err(bad)?,
-                    path_prefix: Some(place.path_prefix.clone()),
-                });
-            }
-            config.credentials.push(Credential {
-                name: credential.name.clone(),
-                header: credential
-                    .header
-                    .parse()
-                    .map_err(|_| misconfigured("a credential's header is no header name"))?,
-                template: credential.template.clone(),
-                places,
-                required: is_required(effective, credential),
-                secret,
-            });
-        }
-        config.caps = Caps {
-            response_bytes: effective.limits.response_mib.saturating_mul(1 << 20),
-            ..Caps::default()
-        };
-        config.timeouts = Timeouts {
-            total: std::time::Duration::from_secs(effective.limits.wall_s),
-            ..Timeouts::default()
-        };
-        config.proxy = self.network.proxy.clone();
-        config.extra_roots = self.network.extra_roots.clone();
-        config.blobs = Some(Arc::new(self.network.blobs.clone()));
-        Ok(config)
-    }
 }
 
-/// Whether this provider talks to the embedded model.
-fn needs_infer(manifest: &Manifest, provider: &ProviderSettings) -> bool {
+/// The gate of a plugin: what is granted, its keys, and the person's way to the network.
+pub(crate) fn gate_config(
+    plugin: &PluginId,
+    effective: &Effective,
+    secrets: Vec<Option<Secret>>,
+    network: &Network,
+) -> Result<GateConfig, Failure> {
+    let bad = |error: vale_egress::ConfigError| misconfigured(&error.to_string());
+    let mut config = GateConfig::new(plugin.as_str());
+    for rule in &effective.rules {
+        config.rules.push(Rule {
+            origin: Origin::parse(rule.origin.as_str()).map_err(bad)?,
+            methods: rule
+                .methods
+                .iter()
+                .map(|method| method.as_str().to_owned())
+                .collect(),
+            path_prefixes: rule.path_prefixes.clone(),
+            local_server: rule.local_server,
+        });
+    }
+    for (credential, secret) in effective.credentials.iter().zip(secrets) {
+        let mut places = Vec::with_capacity(credential.origins.len());
+        for place in &credential.origins {
+            places.push(CredentialPlace {
+                origin: Origin::parse(place.origin.as_str()).map_err(bad)?,
+                path_prefix: Some(place.path_prefix.clone()),
+            });
+        }
+        config.credentials.push(Credential {
+            name: credential.name.clone(),
+            header: credential
+                .header
+                .parse()
+                .map_err(|_| misconfigured("a credential's header is no header name"))?,
+            template: credential.template.clone(),
+            places,
+            required: is_required(effective, credential),
+            secret,
+        });
+    }
+    config.caps = Caps {
+        response_bytes: effective.limits.response_mib.saturating_mul(1 << 20),
+        ..Caps::default()
+    };
+    config.timeouts = Timeouts {
+        total: std::time::Duration::from_secs(effective.limits.wall_s),
+        ..Timeouts::default()
+    };
+    config.proxy = network.proxy.clone();
+    config.extra_roots = network.extra_roots.clone();
+    config.blobs = Some(Arc::new(network.blobs.clone()));
+    Ok(config)
+}
+
+/// Whether a plugin with these settings talks to the embedded model.
+pub(crate) fn needs_infer(
+    manifest: &Manifest,
+    settings: &serde_json::Map<String, serde_json::Value>,
+) -> bool {
     let in_settings = |value: &serde_json::Value| {
         value
             .as_str()
             .is_some_and(|text| text.contains("{host.infer}"))
     };
     let by_default = |name: &String, schema: &serde_json::Value| {
-        !provider.settings.contains_key(name) && schema.get("default").is_some_and(in_settings)
+        !settings.contains_key(name) && schema.get("default").is_some_and(in_settings)
     };
-    provider.settings.values().any(in_settings)
+    settings.values().any(in_settings)
         || manifest
             .settings
             .get("properties")
@@ -361,7 +368,7 @@ fn needs_infer(manifest: &Manifest, provider: &ProviderSettings) -> bool {
 
 /// A local server that the person typed may need no key, whatever the manifest says of the
 /// plugin's usual address.
-fn is_required(effective: &Effective, credential: &EffectiveCredential) -> bool {
+pub(crate) fn is_required(effective: &Effective, credential: &EffectiveCredential) -> bool {
     let typed_local = |origin| {
         effective.rules.iter().any(|rule| {
             rule.origin == origin
@@ -376,7 +383,10 @@ fn is_required(effective: &Effective, credential: &EffectiveCredential) -> bool 
             .all(|place| typed_local(place.origin.clone()))
 }
 
-fn credential_infos(effective: &Effective, secrets: &[Option<Secret>]) -> Vec<CredentialInfo> {
+pub(crate) fn credential_infos(
+    effective: &Effective,
+    secrets: &[Option<Secret>],
+) -> Vec<CredentialInfo> {
     let pairs = effective.credentials.iter().zip(secrets);
     pairs
         .map(|(credential, secret)| CredentialInfo {
@@ -418,11 +428,11 @@ pub(crate) fn switched_off(plugin: &PluginId) -> Failure {
     .into()
 }
 
-fn misconfigured(what: &str) -> Failure {
+pub(crate) fn misconfigured(what: &str) -> Failure {
     Error::new(ErrorKind::InvalidRequest(Some("settings".to_owned())), what).into()
 }
 
-fn no_key_store(what: &str) -> Failure {
+pub(crate) fn no_key_store(what: &str) -> Failure {
     Error::new(ErrorKind::InvalidRequest(Some("keys".to_owned())), what).into()
 }
 
@@ -434,7 +444,7 @@ fn not_running(what: &str) -> Failure {
     Error::new(ErrorKind::Network(kind), what).into()
 }
 
-fn not_granted(what: &str) -> Failure {
+pub(crate) fn not_granted(what: &str) -> Failure {
     let kind = NetworkFailure {
         kind: NetworkKind::DeniedByPolicy,
         request_sent: false,

@@ -42,6 +42,17 @@ impl FileKv {
         }
     }
 
+    /// A store that is never saved.
+    pub(crate) fn in_memory() -> Self {
+        Self {
+            path: PathBuf::new(),
+            state: Mutex::new(State {
+                values: Some(BTreeMap::new()),
+                is_dirty: false,
+            }),
+        }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

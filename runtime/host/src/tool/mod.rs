@@ -5,4 +5,6 @@ mod blobs;
 mod kv;
 mod set;
 
+pub(crate) use blobs::CallBlobs;
+pub(crate) use kv::FileKv;
 pub(crate) use set::{ToolWiring, Tools};

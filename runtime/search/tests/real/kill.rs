@@ -31,13 +31,13 @@ fn child() -> PathBuf {
 fn expected(position: u64) -> BTreeMap<u64, (ConversationKey, u64)> {
     let mut live = BTreeMap::new();
     for lsn in 1..=position {
-        if lsn % 64 == 0 && lsn >= 640 {
+        if lsn.is_multiple_of(64) && lsn >= 640 {
             let gone = key((lsn - 640) / 64);
             live.retain(|_, (conversation, _)| *conversation != gone);
-        } else if lsn % 7 == 0 {
+        } else if lsn.is_multiple_of(7) {
             live.remove(&(lsn - 3));
         } else {
-            let ord = if lsn % 11 == 0 { lsn - 5 } else { lsn };
+            let ord = if lsn.is_multiple_of(11) { lsn - 5 } else { lsn };
             live.insert(ord, (key(ord / 64), lsn));
         }
     }

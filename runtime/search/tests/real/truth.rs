@@ -307,7 +307,7 @@ fn fill(index: &Index, changes: &[(Change, Vec<Unit>)], commits: &[usize]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
     #[test]
     fn index_and_scan_find_what_is_there(case in case()) {
         let truth = case.truth();

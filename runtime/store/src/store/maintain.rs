@@ -99,12 +99,14 @@ impl Store {
         self.inner.slot.read(crate::view::View::is_whole)
     }
 
-    /// Makes the view again, beside the old one, which answers meanwhile.
+    /// Makes the view again, beside the old one, which answers meanwhile. Blocks until the new one has
+    /// taken its place and the old one is gone from the disk.
     ///
     /// # Errors
-    /// When no thread can be started.
+    /// The disk's, or damage.
     pub fn rebuild(&self) -> Result<(), StoreError> {
-        self.rebuild_beside()
+        let answer = self.rebuild_beside()?;
+        answer.blocking_recv().map_err(|_| StoreError::Closed)?
     }
 
     /// Writes the view to the disk. Not needed for safety.

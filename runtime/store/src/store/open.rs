@@ -15,6 +15,7 @@ use crate::journal::{Journal, JournalOptions, JournalReader, Recovery};
 use crate::lock::Lock;
 use crate::rows::Fold;
 use crate::view::View;
+use tokio::sync::oneshot;
 
 /// Names the folder of the view that counts.
 const CURRENT: &str = "CURRENT";
@@ -111,7 +112,7 @@ impl Store {
             Found::None(why) => Some(why),
         };
         if rebuilds.is_some() {
-            store.rebuild_beside()?;
+            drop(store.rebuild_beside()?);
         }
         Ok(Opened {
             store,
@@ -127,45 +128,50 @@ impl Store {
         self.ask(|reply| Message::Attach(view, reply))?
     }
 
-    /// Makes the view again in a thread of its own, beside the old one.
-    pub(super) fn rebuild_beside(&self) -> Result<(), StoreError> {
+    /// Makes the view again in a thread of its own, beside the old one. The answer comes once the new one
+    /// has taken its place and nothing is left of the old one.
+    pub(super) fn rebuild_beside(
+        &self,
+    ) -> Result<oneshot::Receiver<Result<(), StoreError>>, StoreError> {
         let (slot, reader) = (self.inner.slot.clone(), self.inner.reader.clone());
         let (fold, messages) = (self.inner.fold.clone(), self.inner.messages.clone());
         let folder = self.inner.view_folder.clone();
         let is_closing = self.inner.is_closing.clone();
         let rebuilds = self.inner.rebuilds.clone();
+        let (done, answer) = oneshot::channel();
         let thread = spawn("store-rebuild", move || {
             let _alone = rebuilds
                 .lock()
                 .unwrap_or_else(std::sync::PoisonError::into_inner);
-            let made = next_folder(&folder).and_then(|name| {
+            let work = || {
+                let name = next_folder(&folder)?;
                 let view = rebuild(&folder.join(&name), &reader, &*fold, &slot, &is_closing)?;
                 set_current(&folder, &name)?;
                 mark(&folder);
-                Ok(view)
-            });
-            match made {
-                Ok(view) => {
-                    let (reply, answer) = tokio::sync::oneshot::channel();
-                    // A store that is closed by now has no use for it.
-                    if messages.send(Message::Attach(view, reply)).is_ok()
-                        && let Ok(Err(error)) = answer.blocking_recv()
-                    {
-                        slot.fail(error.to_string());
-                    }
-                }
-                Err(StoreError::Closed) => {}
+                let (reply, answer) = oneshot::channel();
+                messages
+                    .send(Message::Attach(view, reply))
+                    .map_err(|_| StoreError::Closed)?;
+                answer.blocking_recv().map_err(|_| StoreError::Closed)??;
+                remove_all_but(&folder, &name)
+            };
+            let outcome = work();
+            match &outcome {
+                Ok(()) | Err(StoreError::Closed) => {}
                 Err(error) => {
                     tracing::error!(%error, "the view could not be made");
-                    slot.fail(error.to_string());
+                    // The old one, if it still answers, goes on.
+                    slot.not_rebuilt(error.to_string());
                 }
             }
+            // Nobody may be waiting.
+            drop(done.send(outcome));
         })?;
         let threads = self.inner.threads.lock();
         threads
             .unwrap_or_else(std::sync::PoisonError::into_inner)
             .push(thread);
-        Ok(())
+        Ok(answer)
     }
 }
 
@@ -274,31 +280,44 @@ fn boot() -> Option<String> {
     std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()
 }
 
+/// The folders of views, by number.
+fn folders(folder: &Path) -> std::io::Result<Vec<(u64, PathBuf)>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let number = entry
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse().ok());
+        found.extend(number.map(|number| (number, entry.path())));
+    }
+    Ok(found)
+}
+
 fn next_folder(folder: &Path) -> Result<String, StoreError> {
     let making = || StoreError::io(format!("making {}", folder.display()));
     std::fs::create_dir_all(folder).map_err(making())?;
     // Its own name too: without it, all views of this session are made again after a power cut.
     folder.parent().map_or(Ok(()), sync).map_err(making())?;
+    // One that was never finished, or was replaced.
     let current = std::fs::read_to_string(folder.join(CURRENT)).unwrap_or_default();
-    let mut highest = 0;
-    for entry in std::fs::read_dir(folder).map_err(making())? {
-        let entry = entry.map_err(making())?;
-        let name = entry.file_name();
-        let Some(number) = name.to_str().and_then(|name| name.parse::<u64>().ok()) else {
-            continue;
-        };
-        highest = highest.max(number);
-        if name.to_str() != Some(current.trim()) {
-            // One that was never finished, or was replaced.
-            std::fs::remove_dir_all(entry.path()).map_err(making())?;
+    remove_all_but(folder, current.trim())?;
+    let there = folders(folder).map_err(making())?;
+    let highest = there.iter().map(|(number, _)| *number).max();
+    Ok(format!("{:06}", highest.unwrap_or(0) + 1))
+}
+
+fn remove_all_but(folder: &Path, name: &str) -> Result<(), StoreError> {
+    let removing = || StoreError::io(format!("removing an old view in {}", folder.display()));
+    for (_, path) in folders(folder).map_err(removing())? {
+        if path.file_name().is_none_or(|found| found != name) {
+            std::fs::remove_dir_all(path).map_err(removing())?;
         }
     }
-    Ok(format!("{:06}", highest + 1))
+    Ok(())
 }
 
 fn set_current(folder: &Path, name: &str) -> Result<(), StoreError> {
-    let setting = || StoreError::io("putting the new view in place");
-    let old = std::fs::read_to_string(folder.join(CURRENT)).unwrap_or_default();
     let temporary = folder.join("CURRENT.tmp");
     // sled does not sync the names of its files.
     sync(&folder.join(name))
@@ -306,13 +325,7 @@ fn set_current(folder: &Path, name: &str) -> Result<(), StoreError> {
         .and_then(|()| std::fs::File::open(&temporary)?.sync_all())
         .and_then(|()| std::fs::rename(&temporary, folder.join(CURRENT)))
         .and_then(|()| sync(folder))
-        .map_err(setting())?;
-    let old = old.trim();
-    if !old.is_empty() && old != name {
-        // What stays is removed before the next rebuild.
-        drop(std::fs::remove_dir_all(folder.join(old)));
-    }
-    Ok(())
+        .map_err(StoreError::io("putting the new view in place"))
 }
 
 fn sync(folder: &Path) -> std::io::Result<()> {

@@ -60,6 +60,14 @@ impl Slot {
         }
     }
 
+    /// A rebuild failed: a view that answers goes on.
+    pub(crate) fn not_rebuilt(&self, why: String) {
+        let mut held = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if let Held::Rebuilding(_) = &*held {
+            *held = Held::Dead(why);
+        }
+    }
+
     /// Takes the view out, to be shut.
     pub(crate) fn take(&self) -> Option<View> {
         let mut held = self.0.write().unwrap_or_else(PoisonError::into_inner);

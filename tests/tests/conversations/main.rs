@@ -1,0 +1,6 @@
+//! Conversations in the host: turns over providers that do what a test says, on a real store.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+
+mod keeping;
+mod stage;
+mod turns;
