@@ -82,6 +82,8 @@ impl Index {
             source,
         };
         fs::create_dir_all(folder).map_err(failed)?;
+        // Its own name: without it a power cut takes all that was committed since.
+        sync_names_around(folder).map_err(failed)?;
         let mut lock_options = OpenOptions::new();
         lock_options.create(true).write(true).truncate(false);
         let lock = lock_options.open(folder.join(LOCK)).map_err(failed)?;
@@ -357,9 +359,18 @@ fn refused(error: &TantivyError) -> Option<io::Error> {
 fn durable(path: &Path, bytes: &[u8]) -> io::Result<()> {
     fs::write(path, bytes)?;
     File::open(path)?.sync_all()?;
+    sync_names_around(path)
+}
+
+/// Makes the names in the folder that a path is in durable.
+fn sync_names_around(path: &Path) -> io::Result<()> {
+    // Windows keeps a journal of names itself.
     #[cfg(unix)]
     if let Some(folder) = path.parent() {
-        File::open(folder)?.sync_all()?;
+        let is_current = folder.as_os_str().is_empty();
+        File::open(if is_current { Path::new(".") } else { folder })?.sync_all()?;
     }
+    #[cfg(not(unix))]
+    let _ = path;
     Ok(())
 }

@@ -62,7 +62,10 @@ impl Directory for SealedDirectory {
 
     fn atomic_write(&self, path: &Path, data: &[u8]) -> io::Result<()> {
         let seal = crc32fast::hash(data).to_le_bytes();
-        self.files.atomic_write(path, &[data, &seal].concat())
+        self.files.atomic_write(path, &[data, &seal].concat())?;
+        // tantivy syncs the folder before the new name takes the old one's place, and not after: a power
+        // cut would undo a commit that was confirmed.
+        self.files.sync_directory()
     }
 
     fn get_file_handle(&self, path: &Path) -> Result<Arc<dyn FileHandle>, OpenReadError> {

@@ -66,31 +66,40 @@ pub fn make_backup(
         .map_err(failed())?;
     let mut listed = Vec::new();
     let mut last = 0;
-    for segment in reader.table().all() {
-        let extent = segment.extent();
+    // Looked at once: while this copies, the writer may seal a segment and begin the next.
+    let segments: Vec<_> = reader.table().all();
+    let extents: Vec<_> = segments.iter().map(|segment| segment.extent()).collect();
+    let mut from = 0;
+    for (segment, extent) in segments.iter().zip(extents) {
         last = extent.last;
         let path = format!("{to}/{}", segment.name());
         if extent.is_sealed {
-            disk.link(&segment.name(), &path).map_err(failed())?;
+            match disk.link(&segment.name(), &path) {
+                // Compacted meanwhile: it has no name any more, and is still open.
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    let copy = disk.create(&path).map_err(failed())?;
+                    let end = segment.file.len().map_err(failed())?;
+                    copy_file(&*segment.file, &*copy, end).map_err(failed())?;
+                }
+                linked => linked.map_err(failed())?,
+            }
             listed.push(Listed {
                 number: segment.number,
                 first: segment.first,
                 last: extent.last,
             });
+            // What a store that was restored from this begins next has a higher number than all.
+            from = from.max(segment.number + 1);
         } else {
             let copy = disk.create(&path).map_err(failed())?;
             copy_file(&*segment.file, &*copy, extent.end).map_err(failed())?;
+            from = segment.number;
         }
     }
-    let active = reader
-        .table()
-        .all()
-        .last()
-        .map_or(0, |segment| segment.number);
     let manifest = Manifest {
         format: 1,
         store: reader.store(),
-        from: active,
+        from,
         segments: listed,
     };
     write_whole(disk, &format!("{to}/{MANIFEST_PATH}"), &manifest.encode()?).map_err(failed())?;
@@ -232,13 +241,18 @@ pub fn restore(store: &Path, backup: &Backup) -> Result<std::path::PathBuf, Stor
     }
     copy_tree(&from, &fresh).map_err(failed())?;
     verify(&fresh, backup)?;
-    std::fs::remove_file(fresh.join(ABOUT)).map_err(failed())?;
+    // Durable before the names below: a fresh store that still has it would not be put in place.
+    std::fs::remove_file(fresh.join(ABOUT))
+        .and_then(|()| sync(&fresh))
+        .map_err(failed())?;
     // Windows moves no folder in which a file is open.
     drop(lock);
     // The backups go on with the store that counts.
     std::fs::rename(store, &old).map_err(failed())?;
     std::fs::rename(&fresh, store).map_err(failed())?;
     std::fs::rename(old.join(FOLDER), store.join(FOLDER)).map_err(failed())?;
+    sync(store).map_err(failed())?;
+    store.parent().map_or(Ok(()), sync).map_err(failed())?;
     Ok(old)
 }
 
@@ -299,7 +313,11 @@ fn copy_tree(from: &Path, to: &Path) -> std::io::Result<()> {
             std::fs::File::open(&target)?.sync_all()?;
         }
     }
-    #[cfg(unix)]
-    std::fs::File::open(to)?.sync_all()?;
-    Ok(())
+    sync(to)
+}
+
+/// Makes the names in a folder durable.
+fn sync(folder: &Path) -> std::io::Result<()> {
+    use crate::disk::{Disk as _, RealDisk};
+    RealDisk::at(folder).sync_folder("")
 }

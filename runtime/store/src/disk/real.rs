@@ -19,8 +19,20 @@ impl RealDisk {
     /// The disk's.
     pub fn open(root: impl Into<PathBuf>) -> io::Result<Self> {
         let root = root.into();
-        create_private(&root)?;
+        create_durably(&root)?;
         Ok(Self { root })
+    }
+
+    /// A folder that is there; the empty path is the current one.
+    pub(crate) fn at(root: &Path) -> Self {
+        let root = if root.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            root
+        };
+        Self {
+            root: root.to_owned(),
+        }
     }
 
     /// The folder.
@@ -46,6 +58,24 @@ fn create_private(path: &Path) -> io::Result<()> {
         builder.mode(0o700);
     }
     builder.create(path)
+}
+
+/// The folder, its name and those of the folders in it are durable afterwards, whoever made them: a process
+/// that was killed may have left them unsynced.
+fn create_durably(root: &Path) -> io::Result<()> {
+    let missing = root.ancestors().take_while(|folder| !folder.exists());
+    let mut unsynced: Vec<&Path> = missing.filter_map(Path::parent).collect();
+    unsynced.extend(root.parent());
+    create_private(root)?;
+    sync_folder(root)?;
+    for folder in unsynced {
+        match sync_folder(&RealDisk::at(folder).root) {
+            // A folder of somebody else's, which we may pass and not read.
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => {}
+            synced => synced?,
+        }
+    }
+    Ok(())
 }
 
 fn options() -> OpenOptions {

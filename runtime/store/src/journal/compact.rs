@@ -325,10 +325,12 @@ impl Journal {
         }
         let sealed = segments.iter().filter(|segment| segment.extent().is_sealed);
         let active = segments.iter().find(|segment| !segment.extent().is_sealed);
+        // On a full disk there may be none: then the next one that is begun counts.
+        let next = self.table.next_number.load(Ordering::Relaxed);
         let manifest = Manifest {
             format: FORMAT,
             store: self.store(),
-            from: active.map_or(u64::MAX, |segment| segment.number),
+            from: active.map_or(next, |segment| segment.number),
             segments: sealed
                 .map(|segment| Listed {
                     number: segment.number,

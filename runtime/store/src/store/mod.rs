@@ -50,6 +50,8 @@ struct Inner {
     view_folder: PathBuf,
     /// A rebuild ends early.
     is_closing: Arc<AtomicBool>,
+    /// One rebuild at a time: each removes what an unfinished one has left.
+    rebuilds: Arc<Mutex<()>>,
     options: StoreOptions,
     _lock: Lock,
 }

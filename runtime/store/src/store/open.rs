@@ -98,6 +98,7 @@ impl Store {
             messages,
             view_folder,
             is_closing: Arc::default(),
+            rebuilds: Arc::default(),
             options,
             _lock: lock,
         });
@@ -136,8 +137,12 @@ impl Store {
         let (fold, messages) = (self.inner.fold.clone(), self.inner.messages.clone());
         let folder = self.inner.view_folder.clone();
         let is_closing = self.inner.is_closing.clone();
+        let rebuilds = self.inner.rebuilds.clone();
         let (done, answer) = oneshot::channel();
         let thread = spawn("store-rebuild", move || {
+            let _alone = rebuilds
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner);
             let work = || {
                 let name = next_folder(&folder)?;
                 let view = rebuild(&folder.join(&name), &reader, &*fold, &slot, &is_closing)?;
@@ -209,6 +214,9 @@ fn existing(
         drop(view);
         Found::None(why.to_owned())
     };
+    if origin.store.is_nil() && reader.last() > 0 {
+        return refuse(view, "nothing of it had reached the disk");
+    }
     if origin.store != reader.store() && reader.last() > 0 {
         return refuse(view, "it is of another store");
     }
@@ -289,6 +297,8 @@ fn folders(folder: &Path) -> std::io::Result<Vec<(u64, PathBuf)>> {
 fn next_folder(folder: &Path) -> Result<String, StoreError> {
     let making = || StoreError::io(format!("making {}", folder.display()));
     std::fs::create_dir_all(folder).map_err(making())?;
+    // Its own name too: without it, all views of this session are made again after a power cut.
+    folder.parent().map_or(Ok(()), sync).map_err(making())?;
     // One that was never finished, or was replaced.
     let current = std::fs::read_to_string(folder.join(CURRENT)).unwrap_or_default();
     remove_all_but(folder, current.trim())?;
@@ -309,21 +319,17 @@ fn remove_all_but(folder: &Path, name: &str) -> Result<(), StoreError> {
 
 fn set_current(folder: &Path, name: &str) -> Result<(), StoreError> {
     let temporary = folder.join("CURRENT.tmp");
-    std::fs::write(&temporary, name)
+    // sled does not sync the names of its files.
+    sync(&folder.join(name))
+        .and_then(|()| std::fs::write(&temporary, name))
         .and_then(|()| std::fs::File::open(&temporary)?.sync_all())
         .and_then(|()| std::fs::rename(&temporary, folder.join(CURRENT)))
         .and_then(|()| sync(folder))
         .map_err(StoreError::io("putting the new view in place"))
 }
 
-#[cfg(unix)]
 fn sync(folder: &Path) -> std::io::Result<()> {
-    std::fs::File::open(folder)?.sync_all()
-}
-
-#[cfg(not(unix))]
-fn sync(_: &Path) -> std::io::Result<()> {
-    Ok(())
+    RealDisk::at(folder).sync_folder("")
 }
 
 pub(super) fn spawn(

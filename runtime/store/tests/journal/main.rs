@@ -6,6 +6,7 @@
     reason = "tests"
 )]
 
+mod backup;
 mod damage;
 mod full;
 mod plain;

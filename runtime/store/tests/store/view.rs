@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use vale_store::{MemoryRows, Range, Rows as _, Store, StoreOptions};
+use vale_store::{MemoryRows, Range, Rows as _, Store, StoreOptions, ViewState};
 
 use crate::toy::{LastOfEach, Toy, delete, dump, open, options, ready, set};
 
@@ -114,6 +114,39 @@ fn a_view_that_lost_its_newest_rows_catches_up() {
     let opened = open(folder.path());
     assert_eq!(opened.rebuilds, None);
     assert_eq!(dump(&opened.store), rows);
+}
+
+#[test]
+fn rebuilds_that_are_asked_for_at_once_come_one_after_the_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).store;
+    for n in 0..4_000 {
+        drop(store.commit_soon(set(&format!("n{n}"), &[1; 40])));
+    }
+    store.commit_blocking(set("last", b"")).unwrap();
+    let rows = dump(&store);
+    for _ in 0..4 {
+        store.rebuild().unwrap();
+    }
+    // The view that is there answers meanwhile.
+    let finished = || {
+        let entries = std::fs::read_dir(folder.path().join("view")).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.filter_map(|name| name.parse::<u32>().ok()).max() >= Some(5)
+            && std::fs::read_to_string(folder.path().join("view/CURRENT")).unwrap() == "000005"
+    };
+    let began = std::time::Instant::now();
+    while !finished() && began.elapsed().as_secs() < 100 {
+        assert_eq!(store.view(), ViewState::Ready);
+        std::thread::yield_now();
+    }
+    assert!(finished());
+    store.commit_blocking(set("more", b"1")).unwrap();
+    store.close();
+    drop(store);
+    let opened = open(folder.path());
+    assert_eq!(opened.rebuilds, None);
+    assert_eq!(dump(&opened.store)[&1].len(), rows[&1].len() + 1);
 }
 
 pub(crate) fn copy_tree(from: &std::path::Path, to: &std::path::Path) {
