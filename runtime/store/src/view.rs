@@ -116,6 +116,38 @@ impl View {
         Ok(())
     }
 
+    /// Makes changes in a view that counts for nothing yet: in the order of the keys and not as a whole,
+    /// which takes sled half the time and a fraction of the memory. Not for a view that is in use.
+    pub(crate) fn fill(&self, changes: Changes, origin: Origin) -> Result<(), StoreError> {
+        let mut about = self.about();
+        about.origin = origin;
+        let mut touched = Vec::new();
+        for ((table, key), value) in changes {
+            let full = full_key(table, &key);
+            let old = self.guarded(|db| match &value {
+                Some(value) => db.insert(full, value.as_slice()),
+                None => db.remove(full),
+            })?;
+            let digest = about.digests.entry(table).or_default();
+            if let Some(old) = &old {
+                digest.toggle(&key, old, false);
+            }
+            if let Some(value) = &value {
+                digest.toggle(&key, value, true);
+            }
+            touched.push(table);
+            touched.dedup();
+        }
+        for table in touched {
+            let digest = about.digests.get(&table).copied().unwrap_or_default();
+            self.guarded(|db| db.insert(digest_key(table), digest.encode()))?;
+        }
+        let encoded = encode_origin(origin);
+        self.guarded(|db| db.insert(full_key(META, ORIGIN), encoded))?;
+        *self.about.lock().unwrap_or_else(PoisonError::into_inner) = about;
+        Ok(())
+    }
+
     /// Writes everything to the disk. Not needed for safety: what a crash loses is folded again.
     pub(crate) fn flush(&self) -> Result<(), StoreError> {
         self.guarded(|db| db.flush().map(|_| ()))

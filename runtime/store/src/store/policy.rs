@@ -138,7 +138,7 @@ mod tests {
             refuse: 100,
             warn: 300,
         });
-        assert!(space.allows(10, false, now, || Some(250)).is_ok());
+        assert!(space.allows(10, false, now, || Some(150)).is_ok());
         assert!(space.allows(10, false, now, || Some(105)).is_err());
         assert!(space.allows(10, true, now, || Some(105)).is_ok());
         assert!(

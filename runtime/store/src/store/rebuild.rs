@@ -9,8 +9,11 @@ use crate::journal::{JournalReader, Lsn};
 use crate::rows::{Fold, Origin, Overlay};
 use crate::view::View;
 
-/// Bytes of journal that are folded before they are written as one sorted batch.
-const CHUNK: u64 = 16 << 20;
+/// Bytes of journal that are folded before their rows are written, in the order of the keys.
+const CHUNK: u64 = 64 << 20;
+/// The same for a view that is in use, where they are one batch: sled keeps what a batch replaces until
+/// the batch ends, 20 to 30 times these bytes.
+const BATCH: u64 = 1 << 20;
 /// A gap so small is closed by the writer between two writes.
 const SMALL_GAP: u64 = 2_000;
 /// After so many bytes of journal the view is opened anew: sled keeps more than its cache otherwise.
@@ -25,26 +28,28 @@ pub(crate) fn catch_up(
 ) -> Result<Vec<StoreError>, StoreError> {
     let mut strange = Vec::new();
     while view.origin().applied < until {
-        if step(view, reader, fold, until, &mut strange)? == 0 {
+        if step(view, reader, fold, until, &mut strange, false)? == 0 {
             break;
         }
     }
     Ok(strange)
 }
 
-/// One chunk; gives the bytes of journal that were folded.
+/// One chunk; gives the bytes of journal that were folded. A new view counts for nothing yet.
 fn step(
     view: &View,
     reader: &JournalReader,
     fold: &dyn Fold,
     until: Lsn,
     strange: &mut Vec<StoreError>,
+    is_new: bool,
 ) -> Result<u64, StoreError> {
+    let most = if is_new { CHUNK } else { BATCH };
     let origin = view.origin();
     let (mut bytes, mut last) = (0, origin.applied);
     let mut chunk = Overlay::new(view);
     reader.each(origin.applied + 1, &mut |frame| {
-        if frame.lsn > until || bytes >= CHUNK {
+        if frame.lsn > until || bytes >= most {
             return Ok(false);
         }
         let mut one = Overlay::new(&chunk);
@@ -61,13 +66,12 @@ fn step(
         Ok(true)
     })?;
     if last > origin.applied {
-        view.apply(
-            chunk.into_changes(),
-            Origin {
-                applied: last,
-                ..origin
-            },
-        )?;
+        let (changes, origin) = (chunk.into_changes(), origin.applied_to(last));
+        if is_new {
+            view.fill(changes, origin)?;
+        } else {
+            view.apply(changes, origin)?;
+        }
     }
     Ok(bytes)
 }
@@ -101,7 +105,7 @@ pub(crate) fn rebuild(
         }
         let percent = applied.saturating_mul(100) / last.max(1);
         slot.progress(u8::try_from(percent).unwrap_or(99).min(99));
-        let bytes = step(&view, reader, fold, last, &mut strange)?;
+        let bytes = step(&view, reader, fold, last, &mut strange, true)?;
         if bytes == 0 {
             break;
         }
@@ -113,9 +117,13 @@ pub(crate) fn rebuild(
             view = View::open(folder)?;
         }
     }
+    // What was filled in is no batch: before this view counts, all of it must be in its files, or a kill
+    // leaves rows that their origin does not know of.
+    if view.origin().applied > 0 {
+        view.flush()?;
+    }
     // sled reads its whole log at the open that follows a large import: that is this one, not the person's.
     if view.origin().applied > SMALL_GAP {
-        view.flush()?;
         drop(view);
         view = View::open(folder)?;
     }

@@ -3,11 +3,15 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Command as Process, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::toy::{LastOfEach, dump, open, ready, set, try_open, value};
+use vale_store::{MemoryRows, Range, Rows as _, Store, StoreOptions};
+
+use crate::toy::{LastOfEach, Toy, dump, open, options, ready, set, try_open, value};
 
 const CHILD: &str = "VALECHAT_STORE_CHILD";
+const REBUILDER: &str = "VALECHAT_STORE_REBUILDER";
 
 fn rounds() -> u32 {
     let asked = std::env::var("VALECHAT_KILLS").ok();
@@ -115,4 +119,92 @@ fn a_killed_process_loses_nothing_that_it_confirmed() {
     println!("{confirmed} confirmed, {torn} torn ends, {rebuilt} rebuilds");
     let rows = dump(&open(&folder).store);
     assert_eq!(rows[&1].len(), 97.min(usize::try_from(confirmed).unwrap()));
+}
+
+/// Makes the view again when the variable names a folder, says so, and writes no more until it is killed:
+/// what sled has not put into its files by then is lost.
+#[test]
+fn rebuilder() {
+    let Ok(folder) = std::env::var(REBUILDER) else {
+        return;
+    };
+    let options = StoreOptions {
+        rebuild: true,
+        ..options()
+    };
+    let store = Store::open(folder, options, Arc::new(Toy(1)))
+        .unwrap()
+        .store;
+    ready(&store);
+    let mut out = std::io::stdout();
+    writeln!(out, "made").unwrap();
+    out.flush().unwrap();
+    loop {
+        std::thread::park();
+    }
+}
+
+#[test]
+fn rows_are_right_whenever_a_rebuild_is_killed() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path().join("store");
+    let store = open(&folder).store;
+    for n in 0_u32..5_000 {
+        let name = format!("n{}", n % 300);
+        drop(store.commit_soon(set(&name, &n.to_le_bytes())));
+    }
+    store.commit_blocking(set("last", b"")).unwrap();
+    drop(store);
+    let mut random = fastrand::Rng::with_seed(8);
+    let current = || std::fs::read_to_string(folder.join("view/CURRENT")).unwrap();
+    let mut swapped = 0;
+    for round in 0..rounds() / 10 {
+        let before = current();
+        let mut child = Process::new(std::env::current_exe().unwrap())
+            .args([
+                "kill::rebuilder",
+                "--exact",
+                "--nocapture",
+                "--test-threads=1",
+            ])
+            .env(REBUILDER, &folder)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        if round % 2 == 0 {
+            // The moment at which the new view counts.
+            let mut lines = lines.map_while(Result::ok);
+            assert!(lines.any(|line| line.contains("made")), "round {round}");
+        } else {
+            // Any other.
+            std::thread::sleep(Duration::from_millis(random.u64(20..700)));
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let opened = try_open(&folder).unwrap();
+        swapped += u32::from(current() != before);
+        ready(&opened.store);
+        let mut expected = MemoryRows::default();
+        let journal = opened.store.journal();
+        journal
+            .each(1, &mut |frame| {
+                expected.fold(&Toy(1), frame).unwrap();
+                Ok(true)
+            })
+            .unwrap();
+        for (table, rows) in dump(&opened.store) {
+            assert_eq!(
+                rows,
+                expected.range(Range::all(table)).unwrap(),
+                "round {round}, table {table}"
+            );
+        }
+        assert!(opened.store.check_view().unwrap(), "round {round}");
+    }
+    println!(
+        "{swapped} of {} were killed after the new view counted",
+        rounds() / 10
+    );
 }

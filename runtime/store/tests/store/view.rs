@@ -64,6 +64,35 @@ proptest! {
     }
 }
 
+/// Long enough that a rebuild fills its rows in, in the order of their keys, before the writer takes over.
+#[test]
+fn a_long_journal_rebuilt_gives_the_same_rows() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).store;
+    let mut random = fastrand::Rng::with_seed(9);
+    for n in 0_u32..7_000 {
+        let name = format!("n{}", random.u32(..900));
+        let is_there = random.u8(..4) > 0;
+        let command = if is_there {
+            set(&name, &n.to_le_bytes().repeat(random.usize(..40)))
+        } else {
+            delete(&name)
+        };
+        drop(store.commit_soon(command));
+    }
+    store.commit_blocking(set("last", b"")).unwrap();
+    let (rows, last) = (dump(&store), store.journal().last());
+    assert!(last > 5_000, "only {last} records");
+    drop(store);
+    let store = rebuilt(folder.path());
+    assert_eq!(dump(&store), rows);
+    assert!(store.check_view().unwrap());
+    drop(store);
+    let opened = open(folder.path());
+    assert_eq!(opened.rebuilds, None);
+    assert_eq!(dump(&opened.store), rows);
+}
+
 #[test]
 fn rows_of_another_shape_are_made_again_while_writing_goes_on() {
     let folder = tempfile::tempdir().unwrap();
