@@ -287,6 +287,28 @@ fn length_stop_strings_and_the_seed_are_obeyed() {
     assert_ne!(draw(1), draw(2));
 }
 
+/// Read from the system's own table: no address but the loopback one has this port.
+#[cfg(target_os = "linux")]
+#[test]
+fn it_listens_on_this_machine_only() {
+    let server = Server::start(&["--ctx", "64"]);
+    let port = format!(":{:04X}", server.port);
+    let mut listens = Vec::new();
+    for table in ["tcp", "tcp6"] {
+        let table = std::fs::read_to_string(format!("/proc/{}/net/{table}", server.child.id()));
+        for line in table.unwrap_or_default().lines().skip(1) {
+            let columns: Vec<_> = line.split_whitespace().collect();
+            if let [_, local, _, state, ..] = columns[..]
+                && state == "0A"
+                && local.ends_with(&port)
+            {
+                listens.push(local.to_owned());
+            }
+        }
+    }
+    assert_eq!(listens, [format!("0100007F{port}")]);
+}
+
 #[test]
 fn errors_have_the_shape_clients_know() {
     let server = Server::start(&["--ctx", "64"]);
