@@ -36,7 +36,7 @@ pub struct Recorded {
     pub bytes: u64,
     /// Requests that the call made.
     pub exchanges: usize,
-    /// What a replay does otherwise, sentences; nothing = `plugin test` passes over it.
+    /// What a replay does otherwise, sentences; nothing = `plugin test` passes with it.
     pub differences: Vec<String>,
 }
 

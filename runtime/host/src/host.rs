@@ -324,7 +324,9 @@ impl Host {
             );
         }
         let handles = Arc::new(self.0.network.blobs.clone());
-        let conversations = Conversations::new(store.store, self.0.core.clone(), handles);
+        let index = self.0.profile.paths().store().join("index");
+        let core = self.0.core.clone();
+        let conversations = Conversations::new(store.store, core, handles, Some(index))?;
         *opened = Some(conversations.clone());
         Ok(conversations)
     }

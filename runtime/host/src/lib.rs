@@ -67,7 +67,8 @@ mod turn;
 pub use crate::core::Core;
 #[cfg(feature = "conversations")]
 pub use conversation::{
-    Answering, ConversationError, Conversations, Handles, NewConversation, Question,
+    Answering, ConversationError, Conversations, Found, Handles, NewConversation, Question,
+    SearchAnswer, SearchRequest,
 };
 pub use host::{Host, HostConfig, StartError};
 pub use infer::InferError;

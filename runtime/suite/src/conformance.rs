@@ -17,7 +17,7 @@ const SECTION: Section = Section::Conformance;
 const EVERY_BYTE: usize = 64 << 10;
 const SEEDS: [u64; 4] = [1, 2, 3, 4];
 
-const FAULT: &str = "The plugin broke; its log and the reason above say where.";
+const FAULT: &str = "The plugin broke; `valechat plugin run` shows its log. A trap in JavaScript or Python is most often a value that the contract does not have: a wrong `tag`, a field that is missing.";
 const EXPECT: &str =
     "Change what the plugin makes of this answer, or the recording's `expect` where that is wrong.";
 const STRAY: &str = "Change the request that the plugin makes, or the recording's `http`.";

@@ -1,6 +1,7 @@
 //! Conversations in the host: turns over providers that do what a test says, on a real store.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
+mod finding;
 mod keeping;
 mod stage;
 mod turns;

@@ -175,7 +175,9 @@ pub(crate) fn process<F: Future<Output = ()>>(folder: &Path, work: impl FnOnce(W
             core.add(&id.parse().unwrap(), id, PolicyConfig::default(), backend);
         }
         let files = Arc::<Files>::default();
-        let conversations = Conversations::new(store.clone(), core.clone(), files.clone());
+        let index = Some(folder.join("index"));
+        let conversations =
+            Conversations::new(store.clone(), core.clone(), files.clone(), index).unwrap();
         work(World {
             conversations,
             player,

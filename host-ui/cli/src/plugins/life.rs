@@ -75,7 +75,7 @@ pub(super) async fn logs(api: &Api, name: &str, lines: usize, out: &Out) -> Resu
     }
     if lines.is_empty() {
         out.note(&format!(
-            "{name} has written nothing; `--log info` and lower levels keep more."
+            "{name} has written no warning and no error, which are what is kept. `plugin run` shows every line, and so does `valechat --log plugin=debug chat …`."
         ));
     }
     Ok(())

@@ -315,7 +315,7 @@ fn draw(recorded: &Recorded, out: &Out) -> Result<(), Stop> {
         recorded.exchanges
     ));
     if recorded.differences.is_empty() {
-        out.note("`valechat plugin test` passes over it.");
+        out.note("`valechat plugin test` passes with it.");
     }
     for difference in &recorded.differences {
         out.error_words(&ApiError::new(

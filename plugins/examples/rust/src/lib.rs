@@ -7,7 +7,6 @@ mod mapper;
 mod request;
 
 pub use mapper::Mapper;
-use vale_sdk::json::Value;
 use vale_sdk::{
     Context, Error, HttpReply, HttpRequest, Model, Provider, ProviderInfo, Request, errors,
 };

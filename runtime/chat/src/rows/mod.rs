@@ -25,8 +25,8 @@ mod sweep;
 
 pub use fold::ChatFold;
 pub use read::{
-    Page, blobs_in_use, children, conversation, draft, list, load, message, open_answers, page,
-    path, source,
+    Page, blobs_in_use, children, conversation, draft, is_on_branch, list, load, message,
+    message_at, open_answers, page, path, place, source,
 };
 pub use sweep::ChatSweep;
 

@@ -7,7 +7,8 @@ use vale_store::{Frame, Lsn, OwnedFrame, Range, Rows, Store, StoreError};
 
 use super::{
     CHILD, CONVERSATION, ConversationRow, DRAFT, LIST, ListGroup, ListRow, MESSAGE, MESSAGE_AT,
-    MessageRow, OPEN, OTHER, SOURCE, USES, after, child_prefix, decode, lsn_of, source_key,
+    MessageRow, OPEN, OTHER, SOURCE, USES, after, child_prefix, decode, lsn_of, message_key,
+    source_key,
 };
 use crate::model::{Message, SourceRef};
 use crate::record::{DraftSaved, Record, SourceImported, kind};
@@ -80,6 +81,52 @@ fn row(rows: &dyn Rows, id: MessageId) -> Result<Option<(Lsn, MessageRow)>, Stor
         return Ok(None);
     };
     Ok(lsn_of(&key).zip(Some(decode(&row)?)))
+}
+
+/// The conversation of a message, and the number of the record that began it; none when it is not there.
+///
+/// # Errors
+/// When the view cannot be read.
+pub fn place(rows: &dyn Rows, id: MessageId) -> Result<Option<(ConversationId, Lsn)>, StoreError> {
+    let key = rows.get(MESSAGE_AT, &id.to_bytes())?;
+    let place = key.as_deref().and_then(|key| {
+        let (conversation, _) = key.split_first_chunk::<16>()?;
+        Some((ConversationId::from_bytes(*conversation), lsn_of(key)?))
+    });
+    Ok(place)
+}
+
+/// The message that this record began; none when it is not there.
+///
+/// # Errors
+/// When the view cannot be read.
+pub fn message_at(
+    rows: &dyn Rows,
+    conversation: ConversationId,
+    lsn: Lsn,
+) -> Result<Option<MessageRow>, StoreError> {
+    let row = rows.get(MESSAGE, &message_key(conversation, lsn))?;
+    row.map(|row| decode(&row)).transpose()
+}
+
+/// Whether a message is on the branch that ends with `leaf`.
+///
+/// # Errors
+/// When the view cannot be read.
+pub fn is_on_branch(
+    rows: &dyn Rows,
+    leaf: MessageId,
+    message: MessageId,
+) -> Result<bool, StoreError> {
+    let mut met = BTreeSet::new();
+    let mut next = Some(leaf);
+    while let Some(id) = next.filter(|id| met.insert(*id)) {
+        if id == message {
+            return Ok(true);
+        }
+        next = row(rows, id)?.and_then(|(_, row)| row.parent);
+    }
+    Ok(false)
 }
 
 /// The branch that ends with `leaf`: at most `limit` messages of it, oldest first.

@@ -8,11 +8,13 @@ mod answer;
 mod error;
 mod open;
 mod request;
+mod search;
 
 pub use actor::Question;
 pub use answer::Answering;
 pub use error::ConversationError;
 pub use request::Handles;
+pub use search::{Found, SearchAnswer, SearchRequest};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -45,6 +47,7 @@ struct Inner {
     open: Mutex<OpenSet>,
     /// Held while one is being opened, so that it is opened once.
     opening: tokio::sync::Mutex<()>,
+    search: Option<Arc<search::Search>>,
 }
 
 #[derive(Default)]
@@ -74,18 +77,52 @@ pub struct NewConversation {
 }
 
 impl Conversations {
-    /// Over a store, with the providers of `core`.
-    #[must_use]
-    pub fn new(store: Store, core: Core, handles: Arc<dyn Handles>) -> Self {
+    /// Over a store, with the providers of `core`; the search index is kept in the folder `index`.
+    ///
+    /// # Errors
+    /// When the index's thread cannot be started.
+    pub fn new(
+        store: Store,
+        core: Core,
+        handles: Arc<dyn Handles>,
+        index: Option<std::path::PathBuf>,
+    ) -> Result<Self, vale_store::StoreError> {
+        let search = index
+            .map(|folder| search::Search::start(store.clone(), folder))
+            .transpose()?;
         let group = core.tree().group("conversations", Escalation::Isolate);
-        Self(Arc::new(Inner {
+        Ok(Self(Arc::new(Inner {
             store,
             core,
             handles,
             group,
             open: Mutex::default(),
             opening: tokio::sync::Mutex::default(),
-        }))
+            search: search.map(Arc::new),
+        })))
+    }
+
+    /// Searches everything that was said.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn search(&self, request: SearchRequest) -> Result<SearchAnswer, ConversationError> {
+        let Some(search) = self.0.search.clone() else {
+            return Ok(SearchAnswer {
+                note: Some("This host keeps no search index.".to_owned()),
+                ..SearchAnswer::default()
+            });
+        };
+        let searched = tokio::task::spawn_blocking(move || search.search(&request)).await;
+        searched.unwrap_or(Err(vale_store::StoreError::Closed.into()))
+    }
+
+    /// Waits until everything that was written by now is in the index.
+    pub async fn search_caught_up(&self) {
+        if let Some(search) = self.0.search.clone() {
+            // Its end is an answer too.
+            drop(tokio::task::spawn_blocking(move || search.caught_up()).await);
+        }
     }
 
     /// The store, for reading.
@@ -200,13 +237,16 @@ impl Conversations {
         written
             .await
             .map_err(|_| vale_store::StoreError::Closed)??;
-        let store = self.0.store.clone();
+        let (store, search) = (self.0.store.clone(), self.0.search.clone());
         let swept = tokio::task::spawn_blocking(move || {
             let report = store.compact(&mut ChatSweep::default(), 0.0, true)?;
             let in_use = store.read(rows::blobs_in_use)?;
             store.blobs().collect(&in_use, true)?;
             // sled keeps what was in a row until its pages are written anew.
             store.rebuild()?;
+            if let Some(search) = search {
+                search.expunge();
+            }
             Ok::<_, vale_store::StoreError>(report)
         });
         Ok(swept.await.map_err(|_| vale_store::StoreError::Closed)??)

@@ -177,6 +177,22 @@ pub(crate) async fn load(report: &mut Report) -> Result<()> {
         "",
         "< 500 ms",
     );
+    suite(report).await
+}
+
+/// `valechat plugin test` over a provider that never changes: conformance, faults, limits and speed.
+async fn suite(report: &mut Report) -> Result<()> {
+    let frozen = Path::new(env!("CARGO_MANIFEST_DIR")).join("guests/frozen");
+    let file = std::fs::read(frozen.join("provider-0.1.0.wasm"))?;
+    let recordings = vale_suite::Recordings::read(&frozen.join("recordings-0.1.0"))?;
+    let run = vale_suite::run(&file, &recordings, &vale_suite::Options::default()).await?;
+    report.row(
+        &format!("conformance suite over a provider, {} checks", run.checks.len()),
+        "",
+        &format!("{:.1} s", run.took_ms / 1e3),
+        "cold compile included",
+        "",
+    );
     Ok(())
 }
 
