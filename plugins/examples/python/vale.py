@@ -244,6 +244,9 @@ async def pump(reply, mapper, events_out, end_out):
                         outcome = await at_end(reply, mapper, sse, batch, head)
                 except Err as error:
                     outcome = error
+                except Exception:
+                    into_the_log(*sys.exc_info())
+                    raise
                 # One write for each read: a write costs far more than an event.
                 if await events_out.write_all(batch) < len(batch):
                     return
@@ -260,6 +263,8 @@ def run(mapper, found, batch):
             if mapper.on_data(data, batch):
                 return Ok(mapper.finish(batch))
         except ODD_SHAPE:
+            # It may be the server's mistake or one in the mapper; the log has the line.
+            into_the_log(*sys.exc_info())
             raise malformed(data) from None
     return None
 

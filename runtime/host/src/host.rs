@@ -289,7 +289,9 @@ impl Host {
     pub async fn shut_down(&self, drain: Duration) {
         self.0.core.shut_down(drain).await;
         #[cfg(feature = "conversations")]
-        if let Some(conversations) = self.opened().take() {
+        let opened = self.opened().take();
+        #[cfg(feature = "conversations")]
+        if let Some(conversations) = opened {
             // Its end waits for the disk.
             let closed = tokio::task::spawn_blocking(move || conversations.store().close());
             if closed.await.is_err() {

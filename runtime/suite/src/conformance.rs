@@ -231,6 +231,13 @@ pub(crate) fn judged(
             .next_step(STRAY);
     }
     if let Some((expected, got)) = difference(heard, &recording.expect) {
+        // An error that nobody expected is most often the reason for all else.
+        let got = match failure {
+            Some(failure) if recording.expect.get("error").is_none() => {
+                format!("{got}; it ended with: {failure}")
+            }
+            _ => got,
+        };
         return failed.expected(expected).got(got).next_step(EXPECT);
     }
     Check::passed(SECTION, recording.title())

@@ -79,7 +79,7 @@ fn items(text: &str) -> BTreeMap<(String, String), String> {
             } else if line.ends_with('{') {
                 place = format!("{package} {}", line.trim_end_matches('{').trim());
             }
-        } else if !line.is_empty() && !(depth == 1 && line == "}") {
+        } else if !line.is_empty() && (depth != 1 || line != "}") {
             item.push_str(line);
             item.push('\n');
         }

@@ -1,5 +1,6 @@
 //! The measurements. Ours and the peer's alternate, so that a busy moment meets both.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use vale_host::{Host, HostConfig, Paths, TurnStep};
@@ -187,7 +188,10 @@ async fn suite(report: &mut Report) -> Result<()> {
     let recordings = vale_suite::Recordings::read(&frozen.join("recordings-0.1.0"))?;
     let run = vale_suite::run(&file, &recordings, &vale_suite::Options::default()).await?;
     report.row(
-        &format!("conformance suite over a provider, {} checks", run.checks.len()),
+        &format!(
+            "conformance suite over a provider, {} checks",
+            run.checks.len()
+        ),
         "",
         &format!("{:.1} s", run.took_ms / 1e3),
         "cold compile included",

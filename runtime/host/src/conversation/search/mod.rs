@@ -154,7 +154,7 @@ impl Search {
             && words.send(word(done)).is_ok()
         {
             // An end of the thread is an answer too.
-            drop(answer.recv());
+            let _ = answer.recv();
         }
     }
 
