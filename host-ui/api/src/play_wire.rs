@@ -206,11 +206,17 @@ struct Utf8(Vec<u8>);
 impl Utf8 {
     fn push(&mut self, bytes: &[u8]) -> String {
         self.0.extend_from_slice(bytes);
-        let whole = match std::str::from_utf8(&self.0) {
-            Err(error) if error.error_len().is_none() => error.valid_up_to(),
-            // What is no text at all is shown as such.
-            _ => self.0.len(),
+        // What is no text at all is shown as such; a character that may still be whole waits.
+        let last = self
+            .0
+            .utf8_chunks()
+            .last()
+            .map_or(&[][..], |chunk| chunk.invalid());
+        let waits = match std::str::from_utf8(last) {
+            Err(error) if error.error_len().is_none() => last.len(),
+            _ => 0,
         };
+        let whole = self.0.len() - waits;
         let rest = self.0.split_off(whole);
         let text = String::from_utf8_lossy(&self.0).into_owned();
         self.0 = rest;

@@ -300,7 +300,7 @@ fn a_server_that_sends_the_key_back_is_not_recorded() {
 #[test]
 fn what_a_server_writes_cannot_reach_the_terminal_and_each_line_of_json_is_whole() {
     let (base_url, _asked) = answering(|_| {
-        let head = format!("{SSE}x-evil: \u{1b}[31m\r\nset-cookie: id=cookie-value\r\n");
+        let head = format!("{SSE}x-evil: \u{202e}\r\nset-cookie: id=cookie-value\r\n");
         http(&head, &hello("\u{1b}]0;owned\u{7}\u{202e}"))
     });
     let plugin = openai();
@@ -403,7 +403,7 @@ fn a_tool_is_tried_and_recorded_too() {
     ]);
     assert_eq!(said.code, Some(0), "{said:?}");
     assert!(said.out.contains("42"), "{said:?}");
-    assert!(said.err.contains("passes over it"), "{said:?}");
+    assert!(said.err.contains("passes with it"), "{said:?}");
     let said = profile.run(&["plugin", "test", plugin, "--recordings", text(&folder)]);
     assert_eq!(said.code, Some(0), "{said:?}");
     assert!(said.out.contains("sum"), "{said:?}");
