@@ -131,6 +131,14 @@ impl Store {
         self.inner.slot.read(|view| ask(slot::rows(view)))
     }
 
+    /// The last record whose rows are there; the journal may be a moment ahead.
+    ///
+    /// # Errors
+    /// [`StoreError::Rebuilding`] while the view is made.
+    pub fn applied(&self) -> Result<Lsn, StoreError> {
+        self.inner.slot.read(|view| Ok(view.origin().applied))
+    }
+
     /// One record by its number.
     ///
     /// # Errors

@@ -25,7 +25,12 @@ pub(super) fn feed(store: &Store, after: Lsn, most: usize) -> Result<Fed, StoreE
         changes: Vec::new(),
         through: after,
     };
+    // A message is told from its rows: a record whose rows are still to come would be told without it.
+    let until = store.applied()?;
     store.journal().each(after + 1, &mut |frame| {
+        if frame.lsn > until {
+            return Ok(false);
+        }
         if let Some(record) = told(frame) {
             changes(store, frame.lsn, record, &mut fed.changes)?;
         }

@@ -225,7 +225,7 @@ impl Search {
         if state.index.is_none() {
             return Ok(Some("The search index is being opened.".to_owned()));
         }
-        let last = self.store.journal().last();
+        let last = self.store.applied()?;
         let fed = feed(&self.store, state.seen, MOST_RECENT)?;
         let is_behind = fed.through < last;
         for (lsn, change) in fed.changes {
@@ -374,7 +374,7 @@ impl Keeper {
             let Ok(fed) = feed(&self.store, *at, BATCH) else {
                 return Ok(());
             };
-            let is_more = fed.through < self.store.journal().last();
+            let is_more = self.store.applied().is_ok_and(|last| fed.through < last);
             if !fed.changes.is_empty() || expunge {
                 let open = match writer.take() {
                     Some(open) => open,
